@@ -1,0 +1,41 @@
+"""API keys."""
+
+from dataclasses import dataclass, field
+
+from web.view_models.parts import Form, NewSecret
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKeyRow:
+    """state: active revoked expired;  honoured_nodes of total_nodes know this state already"""
+
+    key_id: str
+    name: str
+    prefix: str
+    state: str
+    created_at_ms: int
+    created_by: str
+    honoured_nodes: int
+    total_nodes: int
+    expires_at_ms: int | None = None
+    last_used_at_ms: int | None = None
+    spent_micros: int = 0
+    limit_micros: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKeysPage:
+    """GET, POST /access/api-keys; POST answers this page with `secret` set.
+
+    fields    name, limit (whole units of the currency, may be empty), expires (days or "never"),
+              idempotency_key
+    base_url  where the API is called, shown with the keys
+    """
+
+    now_ms: int
+    rows: tuple[ApiKeyRow, ...]
+    idempotency_key: str
+    base_url: str
+    form: Form = field(default_factory=Form)
+    secret: NewSecret | None = None
+    can_create: bool = True
