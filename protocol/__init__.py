@@ -1,0 +1,13 @@
+"""The contract between agent and registry: shared types and rules, all of them pure.
+
+Reading order: ids, money, clock, refusal, wire, canonical, signing, http_signature, merkle, note,
+checkpoint, receipt, price, usage, lifecycle, manifest, health, observed, desired, lease, key_set,
+enrolment, sync.
+"""
+
+PROTOCOL_VERSION = 1
+"""Numbered; a side speaks this version and the two before it (design: N-2 both ways)."""
+
+PROTOCOL_VERSIONS_SUPPORTED = (1,)
+
+__version__ = "0.1.0"

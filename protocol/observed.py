@@ -1,0 +1,72 @@
+"""What a node sees of itself: accelerators, containers, models, and what is wrong."""
+
+from typing import Annotated, Literal
+
+import msgspec
+
+Text = Annotated[str, msgspec.Meta(max_length=256)]
+Label = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+Moment = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
+
+ALLOCATIONS_MAX = 512
+ACCELERATORS_MAX = 16
+MODELS_MAX = 128
+
+Phase = Literal["pulling", "starting", "probing", "running", "stopping", "exited", "absent"]
+"""Where a container stands on its node; `absent` when nothing of it is left."""
+
+
+class AcceleratorFact(msgspec.Struct, frozen=True):
+    """One GPU as its driver describes it; None where the driver cannot say."""
+
+    uuid: Label
+    model: Label
+    memory_mib: Moment
+    simulated: bool
+    healthy: bool
+    held_by: str | None = None
+    utilization_percent: int | None = None
+    memory_used_mib: int | None = None
+    temperature_c: int | None = None
+    power_mw: int | None = None
+
+
+class ObservedAllocation(msgspec.Struct, frozen=True):
+    """One allocation as it stands on the node.
+
+    since_ms     when this phase began
+    ready_at_ms  when the probe passed: charging begins here
+    failure      why it ended or never began, as a code: `image_missing`, `exited`, `lease`, …
+    """
+
+    allocation_id: Label
+    phase: Phase
+    since_ms: Moment
+    detail: Text = ""
+    container_id: Text = ""
+    started_at_ms: Moment | None = None
+    ready_at_ms: Moment | None = None
+    finished_at_ms: Moment | None = None
+    exit_code: int | None = None
+    failure: Annotated[str, msgspec.Meta(max_length=64)] | None = None
+    accelerators: Annotated[tuple[Label, ...], msgspec.Meta(max_length=ACCELERATORS_MAX)] = ()
+
+
+class ServedModel(msgspec.Struct, frozen=True):
+    """A model that the node's gateway offers."""
+
+    name: Label
+    ready: bool
+    context_tokens: Moment | None = None
+    owned_by: Annotated[str, msgspec.Meta(max_length=64)] = ""
+
+
+class HostFacts(msgspec.Struct, frozen=True):
+    """The machine under the node."""
+
+    hostname: Text
+    cpu_count: Moment
+    memory_mib: Moment
+    disk_free_mib: Moment
+    engine: Text
+    kernel: Text
