@@ -5,6 +5,7 @@ integers |n| < 2^53 or strings of 1 to 64 printable ASCII characters without `"`
 are such strings too, sorted, each once.  Within these bounds JCS and plain sorted JSON agree.
 """
 
+import itertools
 import json
 import re
 from collections.abc import Mapping
@@ -21,9 +22,8 @@ FIELDS_MAX = 32
 TEXT = r"[ !#-\[\]-~]{1,64}"
 INTEGER = r"(?:0|-?[1-9][0-9]{0,15})"
 TEXT_PATTERN = re.compile(TEXT)
-ENTRY_PATTERN = re.compile(
-    rf'\{{"{TEXT}":(?:"{TEXT}"|{INTEGER})(?:,"{TEXT}":(?:"{TEXT}"|{INTEGER})){{0,{FIELDS_MAX - 1}}}\}}'
-)
+FIELD = rf'"{TEXT}":(?:"{TEXT}"|{INTEGER})'
+ENTRY_PATTERN = re.compile(rf"\{{{FIELD}(?:,{FIELD}){{{{0,{FIELDS_MAX - 1}}}}}\}}")
 
 
 def canonical(record: Record) -> bytes:
@@ -52,7 +52,7 @@ def read_canonical(entry: bytes) -> dict[str, int | str]:
         raise LogRefused("entry_not_canonical", "An entry is not in the canonical form.")
     pairs: list[tuple[str, int | str]] = json.loads(text, object_pairs_hook=list)
     names = [name for name, _ in pairs]
-    if any(before >= after for before, after in zip(names, names[1:], strict=False)):
+    if any(before >= after for before, after in itertools.pairwise(names)):
         raise LogRefused("entry_not_canonical", "An entry has fields out of order or twice.")
     record = dict(pairs)
     for name, value in record.items():

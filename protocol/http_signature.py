@@ -115,7 +115,7 @@ def read_signed_answer(
     return signed_by
 
 
-class _Keys(HTTPSignatureKeyResolver):  # type: ignore[misc]  # untyped library
+class _Keys(HTTPSignatureKeyResolver):
     """Keys by id, for the library."""
 
     def __init__(
@@ -141,7 +141,7 @@ class _Keys(HTTPSignatureKeyResolver):  # type: ignore[misc]  # untyped library
         return self._private_key
 
 
-class _Verifier(HTTPMessageVerifier):  # type: ignore[misc]  # untyped library
+class _Verifier(HTTPMessageVerifier):
     """The library's verifier without its clock: ages are judged in `_read`."""
 
     def validate_created_and_expires(self, sig_input: Any, max_age: Any = None) -> None:

@@ -28,6 +28,7 @@ ENVIRONMENT_RESERVED = re.compile(
 )
 NAME_PATTERN = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,46}[a-z0-9])?", re.ASCII)
 
+AbsolutePath = Annotated[str, msgspec.Meta(max_length=256, pattern=r"^/[!-~]*$")]
 Argument = Annotated[str, msgspec.Meta(max_length=4096)]
 PortNumber = Annotated[int, msgspec.Meta(ge=1024, le=65535)]
 
@@ -37,7 +38,7 @@ class Probe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     kind: Literal["tcp", "http"]
     port: PortNumber
-    path: Annotated[str, msgspec.Meta(max_length=256, pattern=r"^/[!-~]*$")] = "/"
+    path: AbsolutePath = "/"
     timeout_s: Annotated[int, msgspec.Meta(ge=1, le=3600)] = 300
     """How long readiness may take before the start is given up."""
 

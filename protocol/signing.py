@@ -1,7 +1,7 @@
 """Ed25519 keys (RFC 8032): made, read, checked; and the envelope a signed document travels in.
 
 A signature is over `purpose \\n payload`, so that a document signed for one purpose is refused for
-any other.  Public keys of small order are refused on sight: the identity point verifies any message.
+any other.  Public keys of small order are refused: the identity point verifies any message.
 """
 
 import base64

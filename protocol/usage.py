@@ -5,6 +5,7 @@ budget lease closed; `hb` a sign of life.  An unknown kind or version parks the 
 entries (continuity, capacity, conservation) are the registry's `usage/acceptance`.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from protocol.canonical import Record, canonical, read_canonical
@@ -221,7 +222,7 @@ def _heartbeat(record: Record) -> Heartbeat:
     return Heartbeat(at_ms=_count(record, "t"), boottime_ms=_count(record, "bt"), skew_ms=skew_ms)
 
 
-_READERS = {
+_READERS: dict[str, Callable[[Record], Entry]] = {
     "use": _use,
     "opn": _opened,
     "cls": _closed,
