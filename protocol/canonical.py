@@ -23,7 +23,7 @@ TEXT = r"[ !#-\[\]-~]{1,64}"
 INTEGER = r"(?:0|-?[1-9][0-9]{0,15})"
 TEXT_PATTERN = re.compile(TEXT)
 FIELD = rf'"{TEXT}":(?:"{TEXT}"|{INTEGER})'
-ENTRY_PATTERN = re.compile(rf"\{{{FIELD}(?:,{FIELD}){{{{0,{FIELDS_MAX - 1}}}}}\}}")
+ENTRY_PATTERN = re.compile(rf"\{{{FIELD}(?:,{FIELD}){{0,{FIELDS_MAX - 1}}}\}}")
 
 
 def canonical(record: Record) -> bytes:
