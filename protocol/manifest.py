@@ -57,6 +57,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     environment: Annotated[dict[str, Argument], msgspec.Meta(max_length=ENVIRONMENT_MAX)] = {}
     ports: Annotated[tuple[PortNumber, ...], msgspec.Meta(max_length=PORTS_MAX)] = ()
     working_directory: AbsolutePath | None = None
+    probe: Probe | None = None
     read_only_root: bool = True
     scratch_mib: Annotated[int, msgspec.Meta(ge=1, le=65_536)] = 64
     serves: Literal["openai"] | None = None
