@@ -1,0 +1,44 @@
+# Each line under a name is a command a person could type.  PYTHON picks the interpreter (3.11 or
+# newer) of the virtual environment; WORKERS says over how many processes the tests are spread.
+PYTHON ?= python3
+WORKERS ?= 2
+RUN := .venv/bin/python -m
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: demo test venv assets lint format bench
+.DELETE_ON_ERROR:
+
+demo:
+	packaging/ensure.sh demo
+	$(MAKE) --no-print-directory venv assets
+	$(RUN) sites.demo $(if $(ONCE),--once)
+
+test:
+	packaging/ensure.sh test
+	$(MAKE) --no-print-directory venv assets
+	$(RUN) pytest -q -n $(WORKERS) --dist loadfile
+
+venv: .venv/.complete
+
+assets: web/static/vendor/.complete
+
+lint: venv
+	$(RUN) ruff check .
+	$(RUN) ruff format --check .
+	$(RUN) mypy
+
+format: venv
+	$(RUN) ruff check --fix .
+	$(RUN) ruff format .
+
+.venv/.complete: constraints.txt pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(RUN) pip install --quiet --require-hashes -r constraints.txt
+	$(RUN) pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+web/static/vendor/.complete: web/package.json web/package-lock.json
+	npm --prefix web ci --silent --no-audit --no-fund --ignore-scripts
+	npm --prefix web run --silent assets
+	touch $@
