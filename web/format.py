@@ -20,6 +20,8 @@ MINUS = "\u2212"
 NARROW_SPACE = "\u00a0"
 ABSENT = "\u2013"
 
+_SIZE_UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB")
+
 SHORT_ID_HEAD = 10
 SHORT_ID_TAIL = 4
 
@@ -61,11 +63,8 @@ def size(octets: int | None) -> str:
         return ABSENT
     if octets < 1024:
         return f"{octets} B"
-    value, unit = octets * 10, "B"
-    for unit in ("KiB", "MiB", "GiB", "TiB", "PiB"):
-        value //= 1024
-        if value < 10240:
-            break
+    steps = min((octets.bit_length() - 1) // 10, len(_SIZE_UNITS))
+    value, unit = octets * 10 >> 10 * steps, _SIZE_UNITS[steps - 1]
     whole, tenth = divmod(value, 10)
     return f"{whole:,} {unit}" if whole >= 100 or tenth == 0 else f"{whole}.{tenth} {unit}"
 
@@ -162,7 +161,8 @@ def meter_name(meter: str) -> str:
 
 def _gpu_time(milliseconds: int) -> str:
     if milliseconds % SECOND_MS and milliseconds < MINUTE_MS:
-        return f"{milliseconds / SECOND_MS:.3f} s GPU time"
+        seconds, rest = divmod(milliseconds, SECOND_MS)
+        return f"{seconds}.{rest:03d} s GPU time"
     return f"{duration(milliseconds)} GPU time"
 
 
