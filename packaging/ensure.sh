@@ -36,7 +36,7 @@ check_python() {
 }
 
 check_node() {
-    has node && has npm && node -e 'process.exit(parseInt(process.versions.node) < 20)' ||
+    has node && has npm && node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' ||
         die "Node.js 20 or newer with npm is needed for the web assets: see https://nodejs.org/en/download"
 }
 

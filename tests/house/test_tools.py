@@ -10,7 +10,11 @@ from tests.house.source import ROOT
 
 @pytest.mark.parametrize(
     "command",
-    [("ruff", "check", "."), ("ruff", "format", "--check", "."), ("mypy",)],
+    [
+        ("ruff", "check", "--output-format=concise", "."),
+        ("ruff", "format", "--check", "--output-format=concise", "."),
+        ("mypy",),
+    ],
     ids=" ".join,
 )
 def test_the_tree_passes(command: tuple[str, ...]) -> None:

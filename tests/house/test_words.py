@@ -78,6 +78,7 @@ def test_inline_code_is_found(text: str) -> None:
         '<script type="module" src="/static/js/house.js"></script>',
         '{# <p style="color:red"> #}<p class="note">',
         '<meter data-style="bar">',
+        '<script type="application/json">{"unit": "W"}</script>',
     ],
 )
 def test_code_in_files_passes(text: str) -> None:

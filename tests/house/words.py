@@ -17,8 +17,9 @@ PINS = ("constraints.txt", "web/package-lock.json", ".npmrc", "pip.conf")
 PINNED_ADDRESS = re.compile(
     r'"resolved"|^\s*registry\s*=|://.*\.(whl|tgz|tar\.gz)|^-', re.MULTILINE
 )
+# A script of type application/json is data: no browser runs it.
 INLINE = re.compile(
-    r"<style\b|<script\b(?![^>]*\bsrc=)|\sstyle\s*=\s*[\"'{]|\son[a-z]+\s*=\s*[\"']|javascript:",
+    r"<style\b|<script\b(?![^>]*(\bsrc=|\btype=\"application/json\"))|\sstyle\s*=\s*[\"'{]|\son[a-z]+\s*=\s*[\"']|javascript:",
     re.IGNORECASE,
 )
 PAGE_FILES = (".html", ".svg")
