@@ -1,12 +1,13 @@
 """What both programs install into their Jinja environment before the first page."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import jinja2
 
 from web import badges
 from web.format import FILTERS
 from web.navigation import page_tabs
+from web.view_models.parts import Series
 
 BRAND = "Outstation"
 
@@ -36,6 +37,7 @@ def equip(
         key_badge=badges.key_badge,
         severity_badge=badges.severity_badge,
         balance_badge=badges.balance_badge,
+        series_json=series_json,
     )
     environment.globals.update(
         asset=asset,
@@ -46,3 +48,19 @@ def equip(
         request_id=request_id,
         version=version,
     )
+
+
+def series_json(series: Sequence[Series]) -> list[dict[str, object]]:
+    """Return the series of a chart as the script reads them."""
+    return [{"label": one.label, "style": one.style, "values": one.values} for one in series]
+
+
+def static_url(path: str, digest: str) -> str:
+    """Return the address of a file under web/static that may be cached for ever.
+
+    digest  hex SHA-256 of its bytes.  Fonts carry their version in their name instead, since the
+    style sheet names them and both addresses must be the same.
+    """
+    if path.endswith(".woff2"):
+        return f"/static/{path}"
+    return f"/static/{path}?v={digest[:12]}"

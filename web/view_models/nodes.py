@@ -55,6 +55,11 @@ class NodesPage:
     paging: Paging = field(default_factory=Paging)
     csv_url: str | None = None
 
+    @property
+    def nodes_troubled(self) -> int:
+        """How many nodes are degraded or not heard from."""
+        return self.nodes_degraded + self.nodes_offline
+
 
 @dataclass(frozen=True, slots=True)
 class FindingRow:
