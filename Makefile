@@ -6,7 +6,7 @@ RUN := .venv/bin/python -m
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test venv assets lint format bench
+.PHONY: demo test venv assets lint format
 .DELETE_ON_ERROR:
 
 demo:

@@ -13,7 +13,7 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 HOST = "127.0.0.1"
 
 
-@dataclass(slots=True)
+@dataclass  # without slots: aiosmtpd asks for every member, which Python 3.11.2 then refuses
 class Mailbox:
     """What came in, oldest first, and the address it came in at."""
 
