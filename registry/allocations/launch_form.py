@@ -1,0 +1,146 @@
+"""A launch as asked for: the fields, read and checked, each refusal naming its field."""
+
+import re
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import msgspec
+
+from protocol.manifest import (
+    ENVIRONMENT_MAX,
+    Manifest,
+    checked,
+    read_image,
+    read_manifest,
+    read_name,
+)
+from protocol.refusal import Refusal
+
+KEY_PATTERN = re.compile(r"[A-Za-z0-9_-]{8,64}", re.ASCII)
+COUNTRY_PATTERN = re.compile(r"[A-Z]{2}", re.ASCII)
+COUNT_PATTERN = re.compile(r"[0-9]{1,2}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchForm:
+    """A launch, well-formed but not yet allowed, affordable or placed.
+
+    country, site_id  at most one of them: where the work must stay
+    """
+
+    name: str
+    sku_id: str
+    manifest: Manifest
+    country: str | None = None
+    site_id: str | None = None
+
+
+class LaunchBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The JSON body of `POST /api/v1/allocations`."""
+
+    name: str
+    sku: str
+    manifest: dict[str, object]
+    country: str | None = None
+    site: str | None = None
+
+
+def read_launch_body(body: LaunchBody) -> LaunchForm:
+    """Return the launch a program asked for."""
+    if body.country is not None and body.site is not None:
+        raise _refused("country", "name a country or a site, not both")
+    if body.country is not None and COUNTRY_PATTERN.fullmatch(body.country) is None:
+        raise _refused("country", "must be a two-letter code such as KE")
+    return LaunchForm(
+        name=read_name(body.name),
+        sku_id=body.sku,
+        manifest=read_manifest(body.manifest),
+        country=body.country,
+        site_id=body.site,
+    )
+
+
+def read_launch_fields(fields: Mapping[str, str]) -> LaunchForm:
+    """Return the launch a person asked for with the page's fields.
+
+    place        empty, `country:KE` or `site:s_…`
+    command      as typed in a shell, or empty for the image's own
+    environment  NAME=value lines
+    """
+    image = fields.get("image", "").strip()
+    if not image:
+        raise _refused("image", "name the image or choose an app")
+    read_image(image)
+    manifest = Manifest(
+        image=image,
+        command=_command(fields.get("command", "")),
+        environment=_environment(fields.get("environment", "")),
+    )
+    country, site_id = _place(fields.get("place", ""))
+    sku_id = fields.get("sku", "")
+    if not sku_id:
+        raise _refused("sku", "choose a shape")
+    return LaunchForm(
+        name=read_name(fields.get("name", "").strip()),
+        sku_id=sku_id,
+        manifest=checked(manifest),
+        country=country,
+        site_id=site_id,
+    )
+
+
+def read_idempotency_key(key: str) -> str:
+    """Return the key under which a launch is done once; refuse one that is missing or odd."""
+    if KEY_PATTERN.fullmatch(key) is None:
+        raise Refusal(
+            code="idempotency_key_missing",
+            status=400,
+            message="Idempotency-Key: send 8 to 64 of A-Z, a-z, 0-9, _ and -.",
+            hint="Make one random key per launch and repeat it when you repeat the request.",
+            field="idempotency_key",
+        )
+    return key
+
+
+def _command(text: str) -> tuple[str, ...]:
+    try:
+        return tuple(shlex.split(text))
+    except ValueError as error:
+        raise _refused("command", f"cannot be read ({error}); close every quote") from None
+
+
+def _environment(text: str) -> dict[str, str]:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if len(lines) > ENVIRONMENT_MAX:
+        raise _refused("environment", f"has more than {ENVIRONMENT_MAX} lines")
+    environment: dict[str, str] = {}
+    for number, line in enumerate(lines, start=1):
+        name, equals, value = line.partition("=")
+        if not equals:
+            raise _refused("environment", f"line {number} is not NAME=value")
+        if name in environment:
+            raise _refused("environment", f"line {number} sets {name[:64]} again")
+        environment[name] = value
+    return environment
+
+
+def _place(text: str) -> tuple[str | None, str | None]:
+    kind, _, value = text.partition(":")
+    if not text:
+        return None, None
+    if kind == "country" and COUNTRY_PATTERN.fullmatch(value):
+        return value, None
+    if kind == "site" and value:
+        return None, value
+    raise _refused("place", "choose a country or a site from the list")
+
+
+def _refused(field: str, why: str) -> Refusal:
+    return Refusal(
+        code="launch_invalid",
+        status=422,
+        message=f"{field}: {why}.",
+        hint="Correct this field and send the launch again; nothing was created.",
+        field=field,
+    )

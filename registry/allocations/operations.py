@@ -1,0 +1,349 @@
+"""Launch, release, and what a node's report moves: each one unit of work."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from protocol.desired import DesiredAllocation
+from protocol.health import Severity
+from protocol.ids import NewId
+from protocol.lifecycle import FINAL, Event, State, moved
+from protocol.manifest import read_image
+from protocol.money import show_amount
+from protocol.observed import ObservedAllocation
+from protocol.price import hourly_micros, price_at
+from protocol.refusal import Refusal
+from protocol.usage import GPU_MS
+from registry.allocations import queries
+from registry.allocations.launch_form import LaunchForm
+from registry.allocations.placement import Candidate, Wish, placed
+from registry.allocations.progress import fact, happening
+from registry.allocations.queries import Allocation
+from registry.audit.operations import record
+from registry.catalogue.queries import Sku, get_sku, list_prices, list_skus
+from registry.leases.operations import grant_first
+from registry.ledger.queries import get_balance
+from registry.nodes.operations import bump_generation
+from registry.nodes.queries import Node, list_accelerators, list_nodes
+from registry.nodes.standing import standing
+from registry.store.database import Db
+from registry.tenants.queries import get_project
+from registry.tenants.roles import Actor, require
+
+BLOCKING: frozenset[Severity] = frozenset({"critical"})
+"""Findings of this severity take a node off the market."""
+
+HOURS_MIN = 1
+"""A launch must be affordable for this long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """What is free, as a launch form and placement see it.
+
+    demo       whether simulated accelerators may be sold
+    blocking   why a node is off the market, by node id
+    """
+
+    demo: bool
+    blocking: dict[str, str]
+
+
+def launch(
+    db: Db,
+    form: LaunchForm,
+    *,
+    actor: Actor,
+    project_id: str,
+    market: Market,
+    now_ms: int,
+    new_id: NewId,
+) -> Allocation:
+    """Create one allocation on the best node, with its first lease; nothing if anything refuses."""
+    project = get_project(db, project_id)
+    require(actor, "allocation.launch", tenant_id=project.tenant_id)
+    sku = sellable_sku(db, form.sku_id, market)
+    hourly = hourly_price(db, sku, now_ms=now_ms)
+    _check_balance(db, project.tenant_id, hourly)
+    wish = Wish(
+        model=sku.accelerator_model,
+        count=sku.accelerator_count,
+        image_digest=read_image(form.manifest.image).digest,
+        country=form.country,
+        site_id=form.site_id,
+        power_w=sku.power_w,
+        simulated=sku.simulated,
+    )
+    node = placed(wish, candidates(db, sku.accelerator_model, market=market, now_ms=now_ms))
+    made = Allocation(
+        allocation_id=new_id("allocation"),
+        tenant_id=project.tenant_id,
+        project_id=project_id,
+        name=form.name,
+        sku_id=sku.sku_id,
+        accelerator_count=sku.accelerator_count,
+        node_id=node.node_id,
+        state=State.REQUESTED,
+        reason="",
+        manifest=form.manifest,
+        place=form.site_id or form.country or "",
+        hourly_micros=hourly,
+        created_by=actor.subject,
+        created_at_ms=now_ms,
+        ready_at_ms=None,
+        release_at_ms=None,
+        ended_at_ms=None,
+        cleaned_at_ms=None,
+        phase="",
+        phase_detail="",
+        observed_at_ms=None,
+        container_id="",
+        accelerators=(),
+        exit_code=None,
+    )
+    queries.insert_allocation(db, made)
+    queries.insert_event(
+        db,
+        made.allocation_id,
+        at_ms=now_ms,
+        state=State.REQUESTED,
+        fact=f"Asked for {sku.name} with {read_image(form.manifest.image).name}.",
+        actor=actor.subject,
+    )
+    where = f"Placed on {node.node_name} at {node.site_name}."
+    _move(db, made, Event.PLACED, fact_text=where, actor="registry", now_ms=now_ms)
+    grant_first(db, project.tenant_id, node.node_id, hourly_micros=hourly, now_ms=now_ms)
+    bump_generation(db, node.node_id)
+    record(
+        db,
+        actor=actor,
+        action="allocation.launch",
+        object_id=made.allocation_id,
+        tenant_id=project.tenant_id,
+        detail={"sku": sku.sku_id, "node": node.node_id, "image": form.manifest.image},
+        now_ms=now_ms,
+    )
+    launched = queries.find_allocation(db, made.allocation_id)
+    assert launched is not None
+    return launched
+
+
+def release(db: Db, allocation_id: str, *, actor: Actor, now_ms: int) -> Allocation:
+    """Ask for the end of an allocation: charging stops now, the node cleans up on contact.
+
+    Asked again while it is under way, it says so without doing anything twice.
+    """
+    assert actor.tenant_id is not None
+    found = queries.get_allocation(db, allocation_id, tenant_id=actor.tenant_id)
+    require(actor, "allocation.release", tenant_id=found.tenant_id)
+    if found.state in (State.RELEASING, State.RELEASED):
+        return found
+    _move(
+        db,
+        found,
+        Event.RELEASE,
+        fact_text="Release asked for; charging has stopped.",
+        actor=actor.subject,
+        now_ms=now_ms,
+    )
+    queries.note_release(db, allocation_id, at_ms=now_ms)
+    bump_generation(db, found.node_id)
+    record(
+        db,
+        actor=actor,
+        action="allocation.release",
+        object_id=allocation_id,
+        tenant_id=found.tenant_id,
+        detail={"name": found.name, "before": found.state.value},
+        now_ms=now_ms,
+    )
+    return queries.get_allocation(db, allocation_id, tenant_id=found.tenant_id)
+
+
+def observe(db: Db, node_id: str, seen: Iterable[ObservedAllocation], *, now_ms: int) -> None:
+    """Take in what a node sees of its allocations; what it says of another node's is ignored."""
+    known = {one.allocation_id: one for one in queries.list_on_node(db, node_id)}
+    changed = False
+    for report in seen:
+        found = known.get(report.allocation_id)
+        if found is not None:
+            changed |= _observe_one(db, found, report, now_ms=now_ms)
+    if changed:
+        bump_generation(db, node_id)
+
+
+def list_desired(db: Db, node_id: str) -> list[DesiredAllocation]:
+    """Return everything the node should run or clean up."""
+    skus = {sku.sku_id: sku for sku in list_skus(db)}
+    return [_desired(found, skus[found.sku_id]) for found in queries.list_on_node(db, node_id)]
+
+
+def candidates(db: Db, model: str, *, market: Market, now_ms: int) -> list[Candidate]:
+    """Return every enrolled node as placement sees it."""
+    held = queries.held_by_node(db)
+    nodes = [node for node in list_nodes(db) if node.public_key is not None and not node.revoked]
+    used_w: dict[str, int] = {}
+    return [_candidate(db, node, model, held, used_w, market, now_ms) for node in nodes]
+
+
+def sellable_sku(db: Db, sku_id: str, market: Market) -> Sku:
+    """Return the SKU if it is on sale; simulated accelerators are sold in demo mode alone."""
+    sku = get_sku(db, sku_id)
+    if not sku.active or sku.sku_class != "gpu":
+        raise Refusal(
+            code="sku_not_sold",
+            status=409,
+            message=f"sku: {sku.name} is not on sale.",
+            hint="Choose another shape from the catalogue.",
+            field="sku",
+        )
+    if sku.simulated and not market.demo:
+        raise Refusal(
+            code="simulated_not_sold",
+            status=409,
+            message=f"sku: {sku.name} is simulated and is sold in demo mode alone.",
+            hint="Choose a shape with real GPUs.",
+            field="sku",
+        )
+    return sku
+
+
+def hourly_price(db: Db, sku: Sku, *, now_ms: int) -> int:
+    """Return what the SKU costs an hour by the price in force."""
+    price = price_at(list_prices(db, [sku.sku_id]), sku=sku.sku_id, meter=GPU_MS, at_ms=now_ms)
+    if price is None:
+        raise Refusal(
+            code="price_missing",
+            status=409,
+            message=f"sku: {sku.name} has no price in force.",
+            hint="Choose another shape, or ask the operator to set a price.",
+            field="sku",
+        )
+    return hourly_micros(price, sku.accelerator_count)
+
+
+def _check_balance(db: Db, tenant_id: str, hourly: int) -> None:
+    balance = get_balance(db, tenant_id)
+    need = hourly * HOURS_MIN
+    if balance.available < need:
+        short = need - balance.available
+        raise Refusal(
+            code="insufficient_balance",
+            status=402,
+            message=(
+                f"The first hour costs {show_amount(need)}; {show_amount(balance.available)} is "
+                f"free to spend, {show_amount(short)} short."
+            ),
+            hint=f"Add at least {show_amount(short)}, then launch again; nothing was created.",
+            limit_source="balance",
+        )
+
+
+def _candidate(
+    db: Db,
+    node: Node,
+    model: str,
+    held: dict[str, int],
+    used_w: dict[str, int],
+    market: Market,
+    now_ms: int,
+) -> Candidate:
+    cards = [card for card in list_accelerators(db, node.node_id) if card.model == model]
+    healthy = sum(card.healthy for card in cards)
+    return Candidate(
+        node_id=node.node_id,
+        node_name=node.name,
+        site_id=node.site_id,
+        site_name=node.site_name,
+        country=node.country,
+        standing=standing(node.last_contact_at_ms, now_ms=now_ms),
+        blocked_by=market.blocking.get(node.node_id),
+        free=max(0, healthy - held.get(node.node_id, 0)),
+        total=len(cards),
+        simulated=node.simulated,
+        site_power_w=node.site_power_w,
+        site_used_w=used_w.get(node.site_id, 0),
+    )
+
+
+def _observe_one(db: Db, found: Allocation, seen: ObservedAllocation, *, now_ms: int) -> bool:
+    """Take in one report; return whether what the node should do changed by it."""
+    if (seen.phase, seen.detail) != (found.phase, found.phase_detail) and (
+        found.state is State.PROVISIONING
+    ):
+        queries.insert_event(
+            db,
+            found.allocation_id,
+            at_ms=seen.since_ms,
+            state=found.state,
+            fact=fact(seen),
+            actor="node",
+        )
+    queries.note_observed(db, seen, at_ms=now_ms)
+    happened = happening(found.state, seen)
+    after = found.state
+    if happened is not None:
+        after = _move(
+            db,
+            found,
+            happened.event,
+            fact_text=happened.fact,
+            actor="node",
+            now_ms=seen.since_ms,
+            reason=happened.reason,
+        )
+    gone = seen.phase == "absent"
+    if gone and after in FINAL | {State.INSUFFICIENT_BALANCE}:
+        queries.note_cleaned(db, found.allocation_id, at_ms=now_ms)
+        return True
+    return after is not found.state
+
+
+def _move(
+    db: Db,
+    found: Allocation,
+    event: Event,
+    *,
+    fact_text: str,
+    actor: str,
+    now_ms: int,
+    reason: str = "",
+) -> State:
+    after = moved(found.state, event)
+    ended_at_ms = now_ms if after in FINAL else None
+    stood = queries.move_state(
+        db,
+        found.allocation_id,
+        before=found.state,
+        after=after,
+        reason=reason,
+        ended_at_ms=ended_at_ms,
+    )
+    if not stood:
+        raise Refusal(
+            code="moved_on",
+            status=409,
+            message="Something else moved this workload in the same moment.",
+            hint="Look at its present state and decide again.",
+        )
+    queries.insert_event(
+        db, found.allocation_id, at_ms=now_ms, state=after, fact=fact_text, actor=actor
+    )
+    return after
+
+
+def _desired(found: Allocation, sku: Sku) -> DesiredAllocation:
+    runs = found.state in (State.PROVISIONING, State.ACTIVE)
+    return DesiredAllocation(
+        allocation_id=found.allocation_id,
+        tenant_id=found.tenant_id,
+        project_id=found.project_id,
+        sku=found.sku_id,
+        accelerator_count=found.accelerator_count,
+        accelerator_model=sku.accelerator_model,
+        cpu_milli=sku.cpu_milli,
+        memory_mib=sku.memory_mib,
+        disk_mib=sku.disk_mib,
+        manifest=found.manifest,
+        phase="running" if runs else "absent",
+        released_at_ms=found.release_at_ms or found.ended_at_ms,
+    )

@@ -1,0 +1,40 @@
+"""Findings opened, kept and closed: level-triggered, so a repeated report changes nothing."""
+
+from collections.abc import Iterable
+
+from protocol.health import Finding
+from registry.incidents import queries
+from registry.store.database import Db
+
+NODE = "node"
+REGISTRY = "registry"
+
+
+def record_findings(db: Db, node_id: str, findings: Iterable[Finding], *, now_ms: int) -> None:
+    """Make the node's open findings those it reports: open new ones, close what it left out."""
+    reported = {(found.code, found.subject): found for found in findings}
+    known = {
+        (found.code, found.subject): found
+        for found in queries.list_open(db, node_id=node_id, source=NODE)
+    }
+    for identity, found in reported.items():
+        if identity not in known:
+            queries.insert_finding(db, node_id, NODE, found, now_ms=now_ms)
+        else:
+            queries.change_finding(db, node_id, NODE, found)
+    for code, subject in known.keys() - reported.keys():
+        queries.close_finding(db, node_id, NODE, code=code, subject=subject, now_ms=now_ms)
+
+
+def open_finding(db: Db, node_id: str, found: Finding, *, now_ms: int) -> None:
+    """Open a finding of the registry's own about a node, or bring its words up to date."""
+    known = queries.list_open(db, node_id=node_id, source=REGISTRY)
+    if any((one.code, one.subject) == (found.code, found.subject) for one in known):
+        queries.change_finding(db, node_id, REGISTRY, found)
+    else:
+        queries.insert_finding(db, node_id, REGISTRY, found, now_ms=now_ms)
+
+
+def close_finding(db: Db, node_id: str, *, code: str, subject: str = "", now_ms: int) -> bool:
+    """Close a finding of the registry's own; False if it was not open."""
+    return queries.close_finding(db, node_id, REGISTRY, code=code, subject=subject, now_ms=now_ms)
