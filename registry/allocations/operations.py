@@ -87,7 +87,7 @@ def launch(
         manifest=form.manifest,
         place=form.site_id or form.country or "",
         hourly_micros=hourly,
-        created_by=actor.subject,
+        created_by=actor.email,
         created_at_ms=now_ms,
         ready_at_ms=None,
         release_at_ms=None,
@@ -107,7 +107,7 @@ def launch(
         at_ms=now_ms,
         state=State.REQUESTED,
         fact=f"Asked for {sku.name} with {read_image(form.manifest.image).name}.",
-        actor=actor.subject,
+        actor=actor.email,
     )
     where = f"Placed on {node.node_name} at {node.site_name}."
     _move(db, made, Event.PLACED, fact_text=where, actor="registry", now_ms=now_ms)
@@ -142,7 +142,7 @@ def release(db: Db, allocation_id: str, *, actor: Actor, now_ms: int) -> Allocat
         found,
         Event.RELEASE,
         fact_text="Release asked for; charging has stopped.",
-        actor=actor.subject,
+        actor=actor.email,
         now_ms=now_ms,
     )
     queries.note_release(db, allocation_id, at_ms=now_ms)
