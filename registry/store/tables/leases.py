@@ -1,0 +1,30 @@
+"""Tables of the budget leases."""
+
+from sqlalchemy import BigInteger, CheckConstraint, Column, Index, Table, Text
+
+from registry.store.tables.metadata import metadata
+
+# open      the node may spend it, or may have: amount - settled is held in the wallet's row
+# closed    the node said that nothing more will be spent of it; nothing is held
+# released  nothing was heard until hold_until_ms and the hold was given back
+lease = Table(
+    "lease",
+    metadata,
+    Column("id", BigInteger, primary_key=True),
+    Column("tenant_id", Text, nullable=False),
+    Column("node_id", Text, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("settled", BigInteger, nullable=False),
+    Column("granted_at_ms", BigInteger, nullable=False),
+    Column("expires_at_ms", BigInteger, nullable=False),
+    Column("hold_until_ms", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("ended_at_ms", BigInteger),
+    CheckConstraint("amount > 0", name="lease_amount"),
+    CheckConstraint("settled BETWEEN 0 AND amount", name="lease_settled"),
+    CheckConstraint("state IN ('open', 'closed', 'released')", name="lease_state"),
+)
+Index(None, lease.c.node_id, lease.c.state)
+Index(None, lease.c.tenant_id, lease.c.state)
+
+APPEND_ONLY: tuple[str, ...] = ()
