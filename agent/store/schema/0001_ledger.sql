@@ -1,7 +1,9 @@
 -- usage_log: every entry in its one byte form, and the right edge of the tree over them.
+-- leaf is the hash noted at writing, so that a damaged entry can be named.
 -- registry_size is how much the registry last said it has; accepted_* what it has cosigned.
 CREATE TABLE usage_entry (
     idx   INTEGER PRIMARY KEY,
+    leaf  BLOB NOT NULL CHECK (length(leaf) = 32),
     entry BLOB NOT NULL
 ) STRICT;
 

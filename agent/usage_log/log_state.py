@@ -1,0 +1,78 @@
+"""The usage log as a value: how far it goes, how far the registry has it, whether it may be signed.
+
+A node that was restored from an old snapshot has fewer entries than the registry.  Were it to sign
+what it then appends, it would have signed two different logs, which is what a fraud looks like.  So
+such a log is parked: entries are still kept, and nothing is signed.
+"""
+
+from dataclasses import dataclass
+
+from protocol.merkle import Frontier
+from protocol.sync import LogAnswer
+
+BEHIND = "log_behind_registry"
+OTHER_EPOCH = "log_other_epoch"
+REFUSED = "log_refused"
+BROKEN = "log_broken"
+
+UNSIGNABLE = frozenset({BEHIND, OTHER_EPOCH, BROKEN})
+"""Reasons for which nothing may be signed.  A refused log is offered again at every sync."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """Why the log is not taken: a code and a sentence."""
+
+    code: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogState:
+    """The one row of the log.
+
+    frontier       over every entry
+    registry_size  how many entries the registry last said it has
+    accepted       frontier over those it has cosigned
+    accepted_note  their checkpoint with both signatures; None before the first
+    """
+
+    origin: str
+    epoch: int
+    frontier: Frontier
+    registry_size: int
+    accepted: Frontier
+    accepted_note: str | None
+    parked: Parked | None
+
+
+def batch_begin(log: LogState) -> int | None:
+    """Return where the next batch begins; None when nothing is to be sent or may be signed.
+
+    It begins at the last cosigned entry even if the registry has more, so that an answer that got
+    lost is asked for again; the registry compares what it has.
+    """
+    if log.parked is not None and log.parked.code in UNSIGNABLE:
+        return None
+    begin = min(log.accepted.size, log.registry_size)
+    return begin if begin < log.frontier.size else None
+
+
+def parked_by(log: LogState, answer: LogAnswer) -> Parked | None:
+    """Return why the log is parked after what the registry said of it, or None if it is not."""
+    if log.parked is not None and log.parked.code == BROKEN:
+        return log.parked
+    if answer.epoch != log.epoch:
+        return Parked(
+            OTHER_EPOCH,
+            f"The registry goes by epoch {answer.epoch} of this log, the node by {log.epoch}.",
+        )
+    if answer.size > log.frontier.size:
+        return Parked(
+            BEHIND,
+            f"The registry has {answer.size} entries, this node {log.frontier.size}: the database "
+            "was restored from an older copy.",
+        )
+    if answer.problem is not None:
+        return Parked(REFUSED, f"{answer.problem.code}: {answer.problem.message}")
+    return None

@@ -1,0 +1,157 @@
+"""The usage log grows, is signed, and learns what the registry has of it.
+
+Everything here runs inside the caller's unit of work: an entry is kept together with whatever it
+records, or not at all.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from agent.store.database import Db
+from agent.usage_log import queries
+from agent.usage_log.audit import Keys, LogReport, audit
+from agent.usage_log.log_state import BROKEN, LogState, Parked, batch_begin, parked_by
+from agent.usage_log.stream import advanced, stream_of
+from protocol.checkpoint import Checkpoint, log_origin, witness_name
+from protocol.merkle import EMPTY_FRONTIER, Frontier
+from protocol.note import cosigned_at_s, read_note
+from protocol.refusal import Fault, LogRefused, SignatureRefused
+from protocol.sync import ENTRIES_MAX, LogAnswer, LogBatch
+from protocol.usage import Entry, Use, entry_bytes
+
+Sign = Callable[[Checkpoint], str]
+"""Return a checkpoint as a note signed by the node's key (`protocol.checkpoint`)."""
+
+
+def begin_log(db: Db, *, registry_domain: str, node_id: str, epoch: int) -> None:
+    """Begin the log of a node that was enrolled; the same log again changes nothing."""
+    origin = log_origin(registry_domain, node_id, epoch)
+    log = queries.find_log(db)
+    if log is None:
+        begun = LogState(
+            origin=origin,
+            epoch=epoch,
+            frontier=EMPTY_FRONTIER,
+            registry_size=0,
+            accepted=EMPTY_FRONTIER,
+            accepted_note=None,
+            parked=None,
+        )
+        queries.insert_log(db, begun)
+    elif log.origin != origin:
+        raise Fault(
+            f"This database holds the usage log {log.origin}, the registry expects {origin}. "
+            "Keep it, and give the agent an empty data directory to begin a new one."
+        )
+
+
+def append(db: Db, entries: Sequence[Entry]) -> int:
+    """Add entries; return the size of the log after them.
+
+    A record that does not continue its stream is a bug of its writer and fails the unit of work.
+    """
+    log = queries.get_log(db)
+    if not entries:
+        return log.frontier.size
+    uses = [entry for entry in entries if isinstance(entry, Use)]
+    streams = queries.list_streams(db, {stream_of(use) for use in uses})
+    ends = advanced(streams, uses)
+    raw = [entry_bytes(entry) for entry in entries]
+    queries.insert_entries(db, log.frontier.size, raw)
+    queries.put_streams(db, ends)
+    grown = replace(log, frontier=log.frontier.extended(raw))
+    queries.update_log(db, grown)
+    return grown.frontier.size
+
+
+def next_batch(db: Db, sign: Sign, *, entries_max: int = ENTRIES_MAX) -> LogBatch | None:
+    """Return what the registry lacks, signed; None if it has everything or nothing may be signed.
+
+    The checkpoint is over the log up to the end of the batch, so that a long backlog travels in
+    pieces that can each be checked.
+    """
+    log = queries.get_log(db)
+    begin = batch_begin(log)
+    if begin is None:
+        return None
+    end = min(begin + entries_max, log.frontier.size)
+    entries = queries.list_entries(db, begin, end)
+    frontier = _frontier_at(db, log, end)
+    checkpoint = Checkpoint(origin=log.origin, size=end, root=frontier.root())
+    return LogBatch(
+        epoch=log.epoch,
+        begin=begin,
+        entries=tuple(entry.decode("ascii") for entry in entries),
+        checkpoint=sign(checkpoint),
+    )
+
+
+def note_answer(
+    db: Db, answer: LogAnswer, sent: LogBatch | None, *, witness: str, witness_keys: Sequence[bytes]
+) -> Parked | None:
+    """Keep what the registry said of the log; return why the log is parked, or None.
+
+    Only a cosignature that is right moves the accepted part on.
+    """
+    log = queries.get_log(db)
+    parked = parked_by(log, answer)
+    log = replace(log, registry_size=answer.size, parked=parked)
+    if parked is None and sent is not None and answer.cosignature is not None:
+        end = sent.begin + len(sent.entries)
+        note = sent.checkpoint + answer.cosignature
+        if not _is_cosigned(note, witness, witness_keys):
+            raise SignatureRefused(
+                "cosignature_wrong", "The registry's cosignature is not over what was sent."
+            )
+        if end > log.accepted.size:
+            log = replace(log, accepted=_frontier_at(db, log, end), accepted_note=note)
+    queries.update_log(db, log)
+    return parked
+
+
+def verify_log(db: Db, keys: Keys | None, *, whole: bool = True) -> LogReport:
+    """Compute the log again, or with `whole` false what was appended since the last cosignature.
+
+    Reads only, so that it may look at the database of an agent that runs.
+    """
+    log = queries.get_log(db)
+    begin = 0 if whole else log.accepted.size
+    streams = queries.list_all_streams(db) if whole else None
+    return audit(log, queries.each_entry(db, begin), streams, keys)
+
+
+def park_broken(db: Db, report: LogReport) -> None:
+    """Sign nothing more of a log that an audit found broken."""
+    assert report.fault is not None
+    log = queries.get_log(db)
+    queries.update_log(db, replace(log, parked=Parked(BROKEN, report.fault)))
+
+
+def find_log_fault(db: Db) -> str | None:
+    """Return why the usage log is not taken or not intact, in a sentence, or None."""
+    log = queries.find_log(db)
+    return log.parked.why if log is not None and log.parked is not None else None
+
+
+def audit_keys(*, registry_domain: str, node: bytes, witnesses: Sequence[bytes]) -> Keys:
+    """Return whose signatures an audit looks for."""
+    return Keys(node=node, witness_name=witness_name(registry_domain), witnesses=tuple(witnesses))
+
+
+def _frontier_at(db: Db, log: LogState, size: int) -> Frontier:
+    """Return the right edge at `size`, from the nearest one that is kept."""
+    if size == log.frontier.size:
+        return log.frontier
+    frontier = log.accepted if log.accepted.size <= size else EMPTY_FRONTIER
+    while frontier.size < size:
+        end = min(frontier.size + queries.READ_ENTRIES_MAX, size)
+        frontier = frontier.extended(queries.list_entries(db, frontier.size, end))
+    return frontier
+
+
+def _is_cosigned(note: str, witness: str, witness_keys: Sequence[bytes]) -> bool:
+    try:
+        parsed = read_note(note)
+    except LogRefused:
+        return False
+    return any(cosigned_at_s(parsed, name=witness, public_key=key) for key in witness_keys)
