@@ -24,13 +24,13 @@ def test_two(): ...
 def test_on_ci_a_skip_fails_unless_it_is_for_the_gpu(tmp_path: Path) -> None:
     last_line = _closing_line(tmp_path, ci="true")
 
-    assert "1 failed, 1 skipped" in last_line
+    assert last_line.startswith("1 skipped, 1 error")
 
 
 def test_at_a_persons_desk_a_skip_is_a_skip(tmp_path: Path) -> None:
     last_line = _closing_line(tmp_path, ci="")
 
-    assert "2 skipped" in last_line
+    assert last_line.startswith("2 skipped")
 
 
 def _closing_line(folder: Path, *, ci: str) -> str:
