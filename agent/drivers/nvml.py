@@ -276,8 +276,6 @@ def _figures(uuid: str, wanted: Capability, events: Handle | None) -> dict[Capab
         try:
             figures[capability] = question(handle)
         except pynvml.NVMLError as error:
-            if error.value in GONE:
-                raise
             if error.value in LOST:
                 raise AcceleratorLost(uuid, _why(error)) from error
             failure = _why(error)

@@ -90,6 +90,22 @@ def test_capabilities_are_those_the_card_answered_at_the_start(nvml_machine: New
     assert card.minor_number is None
 
 
+def test_a_card_listed_again_is_asked_what_it_could_tell_at_the_start(
+    nvml_machine: NewMachine,
+) -> None:
+    machine = nvml_machine(1)
+
+    async def lose_a_feature(source: NvmlAccelerators) -> tuple[Sample, ...]:
+        await source.list_accelerators()
+        machine[0].unsupported = Feature.ENERGY
+        return await listed_and_read(source)
+
+    (sample,) = run(machine, lose_a_feature)
+
+    assert sample.energy_mj is None
+    assert not sample.estimated
+
+
 def test_memory_is_read_by_the_older_call_where_the_newer_one_is_absent(
     nvml_machine: NewMachine,
 ) -> None:

@@ -182,3 +182,23 @@ def test_a_driver_replaced_under_us_is_named_and_found_again(nvml_machine: NewMa
     assert sample.loss is None
     assert machine.machine.inits == 2
     assert "reboot" in DriverMismatch.remedy
+
+
+def test_errors_are_reported_again_after_the_driver_was_replaced(
+    nvml_machine: NewMachine,
+) -> None:
+    machine = nvml_machine(1)
+
+    async def replace_driver(source: NvmlAccelerators) -> tuple[Sample, ...]:
+        await listed_and_read(source)
+        machine.machine.call_error = LIBRARY_MISMATCH
+        with pytest.raises(DriverMismatch):
+            await source.read_samples(NOW_MS)
+        machine.machine.call_error = 0
+        await source.read_samples(NOW_MS)
+        machine.report_xid(0, 48)
+        return await source.read_samples(NOW_MS)
+
+    (sample,) = run(machine, replace_driver)
+
+    assert sample.xid == 48

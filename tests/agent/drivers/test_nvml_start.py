@@ -67,6 +67,24 @@ def test_a_fresh_process_finds_the_library_that_its_configuration_names(
     assert listed == f"{machine.uuid(0)} {machine.uuid(1)}"
 
 
+def test_a_library_that_the_loader_passes_over_for_another_is_refused(
+    nvml_machine: NewMachine,
+) -> None:
+    machine = nvml_machine(1)
+    program = (
+        f"{ALONE}\nsource = NvmlAccelerators(boottime=lambda: 0, library='libc.so.6')"
+        "\nlist_or_say(source)"
+    )
+
+    said = alone(
+        program,
+        LD_LIBRARY_PATH=str(machine.library.parent),
+        FAKE_NVML_STATE=str(machine.state_path),
+    )
+
+    assert said == "DriverMissing: nvml_library libc.so.6 is not a libnvidia-ml.so.1."
+
+
 def test_a_process_ends_while_a_call_hangs(nvml_machine: NewMachine) -> None:
     machine = nvml_machine(1)
     machine[0].hang = 1

@@ -9,7 +9,7 @@ from agent.drivers.nvml import NvmlAccelerators
 from tests.fakes.nvml.state import NvmlStub
 
 NOW_MS = 1_795_000_000_000
-SHORT_DEADLINE_MS = 100
+SHORT_DEADLINE_MS = 250
 WELL_S_MAX = 5
 NewMachine = Callable[[int], NvmlStub]
 T = TypeVar("T")
