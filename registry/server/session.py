@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
 from typing import ParamSpec, Protocol, TypeVar
+from urllib.parse import urlsplit
 
 from flask import current_app, g, request
 
@@ -18,6 +19,9 @@ from protocol.refusal import Refusal
 from registry.store.database import Database, Db
 
 EXTENSION = "outstation"
+SESSION_COOKIE = "__Host-outstation"
+"""Holds a session's token.  Browsers take it over plain HTTP from loopback addresses alone."""
+
 BEARER = "Bearer "
 TOKEN_CHARACTERS_MAX = 128
 
@@ -28,6 +32,8 @@ T = TypeVar("T")
 class Actor(Protocol):
     """Who asks, as `registry.tenants.roles.SignedIn` says it: a person or an API key."""
 
+    @property
+    def subject(self) -> str: ...
     @property
     def person_id(self) -> str | None: ...
     @property
@@ -44,33 +50,40 @@ class Actor(Protocol):
     def site_ids(self) -> frozenset[str]: ...
     @property
     def is_platform_admin(self) -> bool: ...
+    @property
+    def request_id(self) -> str: ...
+    @property
+    def source(self) -> str: ...
 
 
-FindActor = Callable[[Db, str, int], Actor | None]
-"""Given a handle, a token and the time, return who holds the token, or None."""
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request that came with a token.  source: the address it came from"""
+
+    token: str
+    now_ms: int
+    request_id: str
+    source: str
+
+
+FindActor = Callable[[Db, Asked], Actor | None]
+"""Return who holds the token, or None."""
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
     """What the application was built with.
 
-    entropy       returns so many random bytes
-    origin        scheme, host and port under which browsers reach the registry
-    is_secure     whether that is https, so that cookies may be `__Host-` and Secure
+    entropy  returns so many random bytes
+    origin   scheme, host and port under which people reach the registry
     """
 
     database: Database
     clock: Clock
     entropy: Callable[[int], bytes]
     origin: str
-    is_secure: bool
     find_person: FindActor
     find_api_key: FindActor
-
-    @property
-    def session_cookie(self) -> str:
-        """The name of the cookie that holds a session's token."""
-        return "__Host-outstation" if self.is_secure else "outstation-insecure"
 
 
 def frame() -> Frame:
@@ -111,6 +124,14 @@ def request_id() -> str:
     return str(g.request_id)
 
 
+def asked_url() -> str:
+    """Return the address the client asked for, as it signed it: a proxy may have ended its TLS."""
+    origin = frame().origin
+    if request.host == urlsplit(origin).netloc:
+        return origin + request.full_path.rstrip("?")
+    return request.url
+
+
 def source_address() -> str:
     """Return the address the request came from."""
     return request.remote_addr or ""
@@ -118,18 +139,22 @@ def source_address() -> str:
 
 def session_token() -> str:
     """Return the token in the session cookie, or nothing."""
-    token = request.cookies.get(frame().session_cookie, "")
+    token = request.cookies.get(SESSION_COOKIE, "")
     return token if len(token) <= TOKEN_CHARACTERS_MAX else ""
 
 
 def find_actor() -> Actor | None:
     """Return who is signed in by cookie, or None."""
     if "actor" not in g:
-        token = session_token()
-        with db().reading():
-            g.actor = frame().find_person(db(), token, now_ms()) if token else None
+        g.actor = _found(frame().find_person, session_token())
     found: Actor | None = g.actor
     return found
+
+
+def known_actor() -> Actor | None:
+    """Return who asks if this request has found that out already, without asking the database."""
+    known: Actor | None = g.get("actor")
+    return known
 
 
 def actor() -> Actor:
@@ -156,9 +181,7 @@ def with_api_key(view: Callable[P, T]) -> Callable[P, T]:
 
     @wraps(view)
     def checked(*args: P.args, **named: P.kwargs) -> T:
-        token = bearer_token()
-        with db().reading():
-            g.actor = frame().find_api_key(db(), token, now_ms()) if token else None
+        g.actor = _found(frame().find_api_key, bearer_token())
         if g.actor is None:
             raise _key_refused()
         return view(*args, **named)
@@ -182,6 +205,14 @@ def not_signed_in() -> Refusal:
         message="You are not signed in.",
         hint="Sign in and open this page again.",
     )
+
+
+def _found(find: FindActor, token: str) -> Actor | None:
+    if not token:
+        return None
+    asked = Asked(token, now_ms(), request_id=request_id(), source=source_address())
+    with db().reading():
+        return find(db(), asked)
 
 
 def _key_refused() -> Refusal:

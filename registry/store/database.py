@@ -27,6 +27,9 @@ RETRY_AFTER_S = 2
 RERUN_STATES = frozenset({"40001", "40P01"})
 """SQLSTATE of a serialization failure and of a deadlock."""
 
+RERUN_KEYS = frozenset({"pk_audit_event"})
+"""Unique keys that two units may reach for at once: the later one runs again with the next."""
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -217,6 +220,9 @@ def _translated() -> Iterator[None]:
         yield
     except DBAPIError as error:
         if getattr(error.orig, "sqlstate", None) in RERUN_STATES:
+            raise Conflict from error
+        diagnosis = getattr(error.orig, "diag", None)
+        if getattr(diagnosis, "constraint_name", None) in RERUN_KEYS:
             raise Conflict from error
         if getattr(error.orig, "sqlite_errorname", "").startswith("SQLITE_BUSY"):
             raise busy() from error

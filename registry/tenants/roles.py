@@ -58,12 +58,15 @@ ALLOWED: dict[str, frozenset[str]] = {
 class Actor(Protocol):
     """Who asks, as rules and operations see it.
 
-    person_id, api_key_id  exactly one of them is set
+    person_id, api_key_id  exactly one of them is set; `subject` is that one
     tenant_id, project_id  where the actor works at present; None before onboarding
     roles                  tenant and site roles in that tenant, or what the API key may do
     site_ids               sites that tenant owns
+    request_id, source     the request it asks with, and the address that came from: for the audit
     """
 
+    @property
+    def subject(self) -> str: ...
     @property
     def person_id(self) -> str | None: ...
     @property
@@ -80,6 +83,10 @@ class Actor(Protocol):
     def site_ids(self) -> frozenset[str]: ...
     @property
     def is_platform_admin(self) -> bool: ...
+    @property
+    def request_id(self) -> str: ...
+    @property
+    def source(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +101,15 @@ class SignedIn:
     roles: frozenset[str]
     site_ids: frozenset[str] = frozenset()
     is_platform_admin: bool = False
+    request_id: str = ""
+    source: str = ""
+
+    @property
+    def subject(self) -> str:
+        """The id of the person or key that acts."""
+        found = self.person_id or self.api_key_id
+        assert found is not None
+        return found
 
 
 def may(

@@ -1,0 +1,48 @@
+"""SQL of the HTTP frame: answers kept for requests that come twice."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import delete, select
+
+from registry.store.database import Db
+from registry.store.tables.server import idempotent_answer
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a request was answered with, and the hash of what it asked."""
+
+    asked_hash: str
+    status: int
+    body: str
+
+
+def find_answer(db: Db, *, scope: str, key: str, now_ms: int) -> Answer | None:
+    """Return what the first request with this key was answered with, if that is still kept."""
+    found = db.row(
+        select(idempotent_answer).where(
+            idempotent_answer.c.scope == scope,
+            idempotent_answer.c.key == key,
+            idempotent_answer.c.expires_at_ms > now_ms,
+        )
+    )
+    return None if found is None else Answer(found.request_hash, found.status, found.body)
+
+
+def keep_answer(db: Db, answer: Answer, *, scope: str, key: str, expires_at_ms: int) -> None:
+    """Keep an answer until it expires, in the place of an expired one."""
+    values = {
+        "scope": scope,
+        "key": key,
+        "request_hash": answer.asked_hash,
+        "status": answer.status,
+        "body": answer.body,
+        "expires_at_ms": expires_at_ms,
+    }
+    db.upsert(idempotent_answer, ["scope", "key"], values)
+
+
+def forget_expired(db: Db, *, now_ms: int) -> int:
+    """Delete the answers that expired; return how many that were."""
+    expired = idempotent_answer.c.expires_at_ms <= now_ms
+    return db.write(delete(idempotent_answer).where(expired))
