@@ -112,6 +112,11 @@ def ago(at_ms: int | None, now_ms: int) -> str:
     return f"{duration(span)} ago" if span > 0 else f"in {duration(-span)}"
 
 
+def since(at_ms: int | None, now_ms: int) -> str:
+    """Return for how long something has been so: "3 h"; a dash when it never was."""
+    return ABSENT if at_ms is None else duration(max(now_ms - at_ms, 0))
+
+
 def until(at_ms: int, now_ms: int) -> str:
     """Return how long it takes until a moment: "26 min"; "now" when it has passed."""
     return "now" if at_ms <= now_ms else duration(at_ms - now_ms)
@@ -131,6 +136,11 @@ def utc_date(at_ms: int) -> str:
 def utc_clock(at_ms: int) -> str:
     """Return the time of day with its zone: "15:38:07 UTC"."""
     return f"{_utc(at_ms):%H:%M:%S} UTC"
+
+
+def utc_minute(at_ms: int) -> str:
+    """Return the time of day without seconds: "15:38 UTC"."""
+    return f"{_utc(at_ms):%H:%M} UTC"
 
 
 def utc_time(at_ms: int) -> str:
@@ -228,10 +238,12 @@ FILTERS: dict[str, Callable[..., str]] = {
     "power": power,
     "duration": duration,
     "ago": ago,
+    "since": since,
     "until": until,
     "utc_iso": utc_iso,
     "utc_date": utc_date,
     "utc_clock": utc_clock,
+    "utc_minute": utc_minute,
     "utc_time": utc_time,
     "short_id": short_id,
     "quantity": quantity,

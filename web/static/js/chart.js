@@ -58,7 +58,7 @@ function options(holder, chart, scale) {
     legend: { show: false },
     scales: { y: { range: (_, low, high) => [0, high > 0 ? high * 1.08 : 1] } },
     axes: [
-      { ...quiet, grid, ticks: { show: false }, values: (_, ticks, __, ___, step) => ticks.map((tick) => clock(tick, step)) },
+      { ...quiet, grid, ticks: { show: false }, size: 32, values: (_, ticks, __, ___, step) => ticks.map((tick) => clock(tick, step)) },
       { ...quiet, grid, ticks: { show: false }, size: 58, values: (_, ticks) => ticks.map(scale.show) },
     ],
     series: [{}, ...lines(holder, chart.series, scale)],
