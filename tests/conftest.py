@@ -18,7 +18,13 @@ from tests.services.databases import Databases
 from tests.services.engine import engine_answers, start_engine
 from tests.services.mail import Mailbox, running_mailbox
 from tests.services.postgres import Cluster, start_cluster
-from tests.services.shared import end_run, locked, new_run_folder, shared_service
+from tests.services.shared import (
+    end_abandoned_runs,
+    end_run,
+    locked,
+    new_run_folder,
+    shared_service,
+)
 
 RUN_FOLDER_VARIABLE = "OUTSTATION_TEST_RUN"
 NVIDIA_DEVICE = Path("/dev/nvidiactl")
@@ -34,6 +40,7 @@ settings.load_profile("ci" if ON_CI else "person")
 def pytest_configure(config: pytest.Config) -> None:
     """Make the run's folder in the process that began it; the others find it by name."""
     if not hasattr(config, "workerinput"):
+        end_abandoned_runs()
         os.environ[RUN_FOLDER_VARIABLE] = str(new_run_folder())
 
 
@@ -88,12 +95,10 @@ ENGINES = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
 
 
 @pytest.fixture(params=ENGINES)
-def databases(
-    request: pytest.FixtureRequest, run_folder: Path, tmp_path: Path
-) -> Iterator[Databases]:
+def databases(request: pytest.FixtureRequest, run_folder: Path) -> Iterator[Databases]:
     """Fresh databases, once on SQLite and once on PostgreSQL."""
     cluster = request.getfixturevalue("postgres") if request.param == "postgres" else None
-    made = Databases(run_folder, tmp_path, cluster)
+    made = Databases(run_folder, cluster)
     yield made
     made.drop_all()
 
@@ -113,6 +118,13 @@ def docker_ready(run_folder: Path) -> None:
         service = start_engine(run_folder / "dockerd.log")
     if service is not None:
         shared_service(run_folder, "dockerd", lambda: service)
+
+
+@pytest.fixture(autouse=True)
+def docker_for_marked_tests(request: pytest.FixtureRequest) -> None:
+    """Have an engine ready for every test marked `docker`, whatever it asks for."""
+    if request.node.get_closest_marker("docker"):
+        request.getfixturevalue("docker_ready")
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 import hashlib
 import shutil
 import sqlite3
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,10 +14,10 @@ from tests.services.shared import locked
 class Databases:
     """Makes databases on one engine: PostgreSQL when given a cluster, else SQLite files."""
 
-    def __init__(self, run_folder: Path, own_folder: Path, cluster: Cluster | None) -> None:
+    def __init__(self, run_folder: Path, cluster: Cluster | None) -> None:
         self._run_folder = run_folder
-        self._own_folder = own_folder
         self._cluster = cluster
+        self._own_folder = Path(tempfile.mkdtemp(prefix="databases-", dir=run_folder))
         self._made: list[str] = []
 
     def empty(self) -> str:
@@ -40,6 +41,7 @@ class Databases:
         if self._cluster is not None:
             for name in self._made:
                 self._cluster.drop_database(name)
+        shutil.rmtree(self._own_folder)
 
     def _sqlite_copy(self, name: str, prepare: Callable[[str], None]) -> str:
         template = self._run_folder / f"{name}.sqlite"

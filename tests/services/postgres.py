@@ -42,7 +42,7 @@ class Cluster:
     def new_database(self, template: str = "template1") -> str:
         """Create a database of a random name, as a copy of `template`; return its name."""
         name = f"test_{secrets.token_hex(8)}"
-        self._run("CREATE DATABASE {} TEMPLATE {}", name, template)
+        self._run("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy", name, template)
         return name
 
     def rename_database(self, name: str, to: str) -> None:

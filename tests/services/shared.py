@@ -21,6 +21,10 @@ import psutil
 
 STOP_S_MAX = 20
 POLL_S = 0.05
+PREFIX = "outstation-tests-"
+OWNER = "owner.pid"
+MEMORY = Path("/dev/shm")
+MEMORY_BYTES_MIN = 1 << 30
 FOLDER_MODE = 0o711  # other users' services (postgres) may pass through, not look around
 
 
@@ -35,9 +39,21 @@ class Service:
 
 
 def new_run_folder() -> Path:
-    folder = Path(tempfile.mkdtemp(prefix="outstation-tests-"))
+    """A folder in memory where there is room: databases are made 20 times as fast there."""
+    roomy = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free >= MEMORY_BYTES_MIN
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=MEMORY if roomy else None))
     folder.chmod(FOLDER_MODE)
+    (folder / OWNER).write_text(str(os.getpid()))
     return folder
+
+
+def end_abandoned_runs() -> None:
+    """End the runs whose first process was killed before it could: their services still run."""
+    for parent in (MEMORY, Path(tempfile.gettempdir())):
+        for owner in parent.glob(f"{PREFIX}*/{OWNER}"):
+            pid = owner.read_text()
+            if pid and not psutil.pid_exists(int(pid)):
+                end_run(owner.parent)
 
 
 def running(pid: int, *, stop_signal: int = signal.SIGTERM, **facts: str) -> Service:

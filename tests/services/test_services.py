@@ -19,7 +19,16 @@ from sites.demo.rootfs import IMAGE_TAG, applets, busybox_path, image_archive, i
 from tests.services.databases import Databases
 from tests.services.mail import Mailbox
 from tests.services.postgres import Cluster
-from tests.services.shared import Service, end_run, new_run_folder, running, shared_service, stop
+from tests.services.shared import (
+    OWNER,
+    Service,
+    end_abandoned_runs,
+    end_run,
+    new_run_folder,
+    running,
+    shared_service,
+    stop,
+)
 
 
 def test_a_fresh_database_takes_a_table_on_either_engine(database_url: str) -> None:
@@ -119,6 +128,22 @@ def test_a_shared_service_starts_once_and_ends_with_its_run() -> None:
 
     assert starts == [sleeper.pid]
     assert services[0] == services[1]
+    assert sleeper.wait(timeout=10) != 0
+    assert not run_folder.exists()
+
+
+def test_a_run_that_was_killed_is_ended_by_the_next() -> None:
+    run_folder = new_run_folder()
+    sleeper = subprocess.Popen(["sleep", "60"])
+    shared_service(run_folder, "sleeper", lambda: running(sleeper.pid))
+    ended = subprocess.Popen(["true"])
+    ended.wait(timeout=10)
+
+    end_abandoned_runs()
+    assert run_folder.exists()
+    (run_folder / OWNER).write_text(str(ended.pid))
+    end_abandoned_runs()
+
     assert sleeper.wait(timeout=10) != 0
     assert not run_folder.exists()
 
