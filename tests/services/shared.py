@@ -51,6 +51,8 @@ def end_abandoned_runs() -> None:
     """End the runs whose first process was killed before it could: their services still run."""
     for parent in (MEMORY, Path(tempfile.gettempdir())):
         for owner in parent.glob(f"{PREFIX}*/{OWNER}"):
+            if owner.stat().st_uid != os.geteuid():
+                continue
             pid = owner.read_text()
             if pid and not psutil.pid_exists(int(pid)):
                 end_run(owner.parent)
