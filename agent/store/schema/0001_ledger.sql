@@ -41,6 +41,8 @@ CREATE TABLE stream (
 ) STRICT, WITHOUT ROWID;
 
 -- leases: what may be spent here, and who has set aside how much of it for work under way.
+-- listed: the registry's last answer named the lease.
+-- exhausted: it has less left than running work needs for its next stretch.
 CREATE TABLE lease (
     lease_id           INTEGER PRIMARY KEY,
     tenant_id          TEXT NOT NULL,
@@ -51,15 +53,18 @@ CREATE TABLE lease (
     boot_id            TEXT NOT NULL,
     recalled           INTEGER NOT NULL CHECK (recalled IN (0, 1)),
     closed             INTEGER NOT NULL CHECK (closed IN (0, 1)),
+    listed             INTEGER NOT NULL CHECK (listed IN (0, 1)),
+    exhausted          INTEGER NOT NULL CHECK (exhausted IN (0, 1)),
     CHECK (spent + reserved <= amount),
     CHECK (closed = 0 OR reserved = 0)
 ) STRICT;
 CREATE INDEX lease_open_by_tenant ON lease (tenant_id) WHERE closed = 0;
 
 CREATE TABLE reservation (
-    holder   TEXT PRIMARY KEY,
-    lease_id INTEGER NOT NULL REFERENCES lease (lease_id),
-    worst    INTEGER NOT NULL CHECK (worst >= 0)
+    holder                  TEXT PRIMARY KEY,
+    lease_id                INTEGER NOT NULL REFERENCES lease (lease_id),
+    worst                   INTEGER NOT NULL CHECK (worst >= 0),
+    uncovered_since_boot_ms INTEGER
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX reservation_by_lease ON reservation (lease_id);
 

@@ -1,0 +1,162 @@
+"""Leases arrive, back work, are spent, and are closed, all inside the caller's units of work.
+
+Work that is under way holds a *reservation* under its own name (an allocation, a call).  It
+outlives a crash of the agent, so that nothing is promised twice afterwards.
+"""
+
+from collections.abc import Collection, Iterable
+
+from agent.leases import queries
+from agent.leases.gate import Verdict, closing_reason, expiry_boot_ms, verdict
+from agent.store.database import Db
+from agent.usage_log.operations import append
+from protocol.lease import HeldLease, Lease
+from protocol.money import Micros
+from protocol.refusal import Refusal
+from protocol.usage import LeaseClosed
+
+
+def replace_leases(db: Db, leases: Iterable[Lease], *, sent_boot_ms: int, boot_id: str) -> None:
+    """Keep the leases of an answer; an open one that it leaves out is recalled.
+
+    sent_boot_ms  when the request that was answered left, by boottime
+    """
+    queries.forget_listing(db)
+    for lease in leases:
+        held = HeldLease(
+            lease_id=lease.lease_id,
+            tenant_id=lease.tenant_id,
+            amount=Micros(lease.amount),
+            spent=Micros(0),
+            reserved=Micros(0),
+            expires_at_boot_ms=expiry_boot_ms(
+                sent_boot_ms=sent_boot_ms, expires_in_ms=lease.expires_in_ms
+            ),
+        )
+        queries.put_lease(db, held, boot_id=boot_id)
+
+
+def list_verdicts(
+    db: Db, tenant_ids: Collection[str], *, boot_id: str, boot_ms: int
+) -> dict[str, Verdict]:
+    """Return what the leases of each of these tenants allow now."""
+    leases = queries.list_leases_of(db, tenant_ids)
+    uncovered = queries.list_uncovered_since(db, tenant_ids)
+    return {
+        tenant_id: verdict(
+            [lease for lease in leases if lease.held.tenant_id == tenant_id],
+            boot_id=boot_id,
+            boot_ms=boot_ms,
+            uncovered_since_boot_ms=uncovered.get(tenant_id),
+        )
+        for tenant_id in tenant_ids
+    }
+
+
+def reserve(
+    db: Db, holder: str, *, tenant_id: str, worst: int, boot_id: str, boot_ms: int
+) -> HeldLease:
+    """Set `worst` aside for `holder`, before its work begins; what it held before is freed first.
+
+    Refuses with 402 `lease_spent` when no lease of the tenant has the room.
+    """
+    before = queries.find_reservation(db, holder)
+    if before is not None:
+        _free(db, holder, before, actual=0)
+    lease = queries.set_aside(
+        db, tenant_id=tenant_id, worst=worst, boot_id=boot_id, boot_ms=boot_ms
+    )
+    if lease is None:
+        raise Refusal(
+            code="lease_spent",
+            status=402,
+            message="This node holds no spending right that covers this work.",
+            hint="Top up the balance; the node hears of it at its next contact with the registry.",
+            limit_source="site_lease",
+        )
+    queries.insert_reservation(
+        db, holder, lease_id=lease.lease_id, worst=worst, uncovered_since_boot_ms=None
+    )
+    return lease
+
+
+def settle(db: Db, holder: str, *, actual: int) -> int:
+    """Free what `holder` had set aside and count `actual` as spent; return the lease's id."""
+    before = queries.find_reservation(db, holder)
+    assert before is not None, f"{holder} has nothing set aside"
+    _free(db, holder, before, actual=actual)
+    return before[0]
+
+
+def release(db: Db, holder: str) -> bool:
+    """Free what `holder` had set aside without spending any; False if it had nothing."""
+    before = queries.find_reservation(db, holder)
+    if before is not None:
+        _free(db, holder, before, actual=0)
+    return before is not None
+
+
+def roll_over(
+    db: Db, holder: str, *, tenant_id: str, actual: int, worst: int, boot_id: str, boot_ms: int
+) -> bool:
+    """Settle running work and set its next stretch aside; False if no lease covers that any more.
+
+    Without cover the work stays with a lease, so that this one is closed only after the last use
+    of it; from then on the tenant's verdict is to stop.  What such a lease still has is too little
+    to go on with, so it is marked exhausted: the registry gets the rest back.
+    """
+    before = queries.find_reservation(db, holder)
+    uncovered_since = queries.find_uncovered_since(db, holder)
+    if before is not None:
+        _free(db, holder, before, actual=actual)
+    lease = queries.set_aside(
+        db, tenant_id=tenant_id, worst=worst, boot_id=boot_id, boot_ms=boot_ms
+    )
+    if lease is not None:
+        queries.insert_reservation(
+            db, holder, lease_id=lease.lease_id, worst=worst, uncovered_since_boot_ms=None
+        )
+        return True
+    lease_id = before[0] if before is not None else queries.find_any_lease(db, tenant_id)
+    if lease_id is not None:
+        since = boot_ms if uncovered_since is None else uncovered_since
+        queries.insert_reservation(
+            db, holder, lease_id=lease_id, worst=0, uncovered_since_boot_ms=since
+        )
+    queries.move_exhausted(db, tenant_id=tenant_id, worst=worst)
+    return False
+
+
+def find_backing(db: Db, holder: str) -> int | None:
+    """Return the id of the lease that backs `holder`, or None."""
+    reservation = queries.find_reservation(db, holder)
+    return reservation[0] if reservation else None
+
+
+def close_ended(db: Db, *, boot_id: str, boot_ms: int, now_ms: int) -> int:
+    """Close the leases that ended and back nothing any more; return how many.
+
+    Each closing is an entry of the usage log, written once, after the last use of the lease.
+    """
+    closed = []
+    for lease in queries.list_unreferenced_leases(db):
+        reason = closing_reason(lease, boot_id=boot_id, boot_ms=boot_ms)
+        if reason and queries.move_closed(db, lease.held.lease_id):
+            closed.append(
+                LeaseClosed(
+                    lease_id=lease.held.lease_id,
+                    tenant_id=lease.held.tenant_id,
+                    at_ms=now_ms,
+                    spent=lease.held.spent,
+                    reason=reason,
+                )
+            )
+    append(db, closed)
+    return len(closed)
+
+
+def _free(db: Db, holder: str, reservation: tuple[int, int], *, actual: int) -> None:
+    lease_id, worst = reservation
+    queries.delete_reservation(db, holder)
+    moved = queries.move_spent(db, lease_id, worst=worst, actual=actual)
+    assert moved, f"lease {lease_id} was closed under {holder}"
