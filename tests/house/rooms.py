@@ -192,6 +192,7 @@ HOMES: dict[str, Home] = {
     "psutil": Home("psutil", ("agent/drivers/",), single=True),
     "psycopg": Home("psycopg", ("registry/store/",)),
     "pynvml": Home("nvidia-ml-py", ("agent/drivers/",), single=True),
+    "requests": Home("docker", ("agent/drivers/",), single=True),  # its errors come through docker
     "rich": Home("rich", ("agent/cli.py", "registry/cli.py", "cli/")),
     "sqlalchemy": Home("SQLAlchemy", ("registry/store/", "registry/*/queries.py")),
     "sqlite_utils": Home("sqlite-utils", ("agent/store/",)),
