@@ -100,3 +100,17 @@ class ModelList(msgspec.Struct, frozen=True):
     """`GET /api/v1/models`."""
 
     data: tuple[Model, ...] = ()
+
+
+class ReceiptBundle(msgspec.Struct, frozen=True):
+    """Receipts of an allocation with the keys to check them by, as saved to a file.
+
+    receipts      C2SP tlog-proof texts
+    log_vkey      verifier key of the node's usage log
+    witness_vkey  verifier key of the registry, which cosigned it
+    """
+
+    allocation_id: str
+    receipts: tuple[str, ...]
+    log_vkey: str
+    witness_vkey: str

@@ -13,9 +13,9 @@ from cli import show
 from cli.answers import Allocation, Balance, Me
 from cli.client import Client
 from cli.exits import stopped
+from cli.receipts import receipts, verify
 from cli.session import Session, forget_session, read_session, save_session
-
-json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+from cli.show import json_option
 
 WAIT_STEP_S = 0.5
 WAIT_S_MAX = 3600
@@ -197,7 +197,19 @@ def balance(*, as_json: bool) -> None:
         show.show_balance(answer.data)
 
 
-COMMANDS = (login, logout, whoami, launch, list_, show_, release, models, balance)
+COMMANDS = (
+    login,
+    logout,
+    whoami,
+    launch,
+    list_,
+    show_,
+    release,
+    models,
+    balance,
+    receipts,
+    verify,
+)
 
 
 def _watched(client: Client, allocation: Allocation) -> Allocation:

@@ -20,6 +20,7 @@ INTERRUPTED = 130
 BY_CODE = {
     "insufficient_balance": INSUFFICIENT_BALANCE,
     "no_capacity": NO_CAPACITY,
+    "verification_failed": VERIFICATION,
     "forbidden": POLICY,
     "unreachable": UNREACHABLE,
     "timed_out": TIMED_OUT,

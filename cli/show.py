@@ -12,6 +12,8 @@ from cli.answers import Allocation, Balance
 from cli.exits import Stopped
 from protocol.money import show_amount
 
+json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+
 
 def console() -> Console:
     """Return the console of stdout; without colours in a pipe or under NO_COLOR."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from protocol.refusal import LogRefused
-from protocol.signing import is_signed, public_bytes
+from protocol.signing import KEY_BYTES, is_signed, public_bytes
 
 TYPE_ED25519 = 0x01
 TYPE_COSIGNATURE = 0x04
@@ -48,6 +48,22 @@ def verifier_key(name: str, public_key: bytes, kind: int = TYPE_ED25519) -> str:
     """Return the vkey text by which other tools are told whom to trust."""
     identity = note_key_id(name, public_key, kind).hex()
     return f"{name}+{identity}+{base64.b64encode(bytes([kind]) + public_key).decode()}"
+
+
+def read_verifier_key(text: str) -> tuple[str, int, bytes]:
+    """Return name, signature type and public key of a vkey; refuse one that contradicts itself."""
+    name, _, rest = text.partition("+")
+    identity, _, encoded = rest.partition("+")
+    try:
+        raw = base64.b64decode(encoded, validate=True)
+    except ValueError:
+        raw = b""
+    if not name or len(raw) != 1 + KEY_BYTES:
+        raise LogRefused("verifier_key_malformed", "A verifier key is name+id+base64.")
+    kind, public_key = raw[0], raw[1:]
+    if note_key_id(name, public_key, kind).hex() != identity:
+        raise LogRefused("verifier_key_malformed", "A verifier key does not match its own id.")
+    return name, kind, public_key
 
 
 def signature_line(name: str, key_id: bytes, signature: bytes) -> str:

@@ -21,7 +21,7 @@ class AcceleratorFact(msgspec.Struct, frozen=True):
 
     uuid: Label
     model: Label
-    memory_mib: Moment
+    memory_mib: Moment | None
     simulated: bool
     healthy: bool
     held_by: str | None = None

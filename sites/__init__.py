@@ -1,0 +1,1 @@
+"""Declarative site definitions, and the demo that sets one up."""

@@ -1,0 +1,222 @@
+"""What the demo shows: one function per step, each holding or failing in words."""
+
+import email
+import re
+import time
+from email import policy
+from pathlib import Path
+from typing import Any
+
+import httpx
+import openai
+
+from protocol.money import show_amount
+from sites.demo.processes import DemoFailed, answers, program, write_secret
+from sites.demo.rootfs import load_image
+from sites.demo.setting import ORGANIZATION, OWNER, Setting
+
+HERE = Path(__file__).parent
+TOP_UP = "25.00"
+MODEL = "demo-echo"
+PROMPT = "What stands at the edge?"
+LINK = re.compile(r"https?://\S+/login/confirm\S+")
+
+
+def start_registry(setting: Setting) -> str:
+    """Migrate, then start the registry under gunicorn and its jobs process."""
+    setting.registry("migrate")
+    config = ["--config", str(setting.registry_toml)]
+    setting.programs.start("registry", [program("outstation-registry"), *config, "serve"])
+    setting.programs.start("jobs", [program("outstation-registry"), *config, "jobs"])
+    setting.programs.wait_for(
+        "The registry answers", lambda: answers(f"{setting.registry_url}/healthz"), at_most_s=30
+    )
+    return f"Registry at {setting.registry_url}"
+
+
+def set_up_site(setting: Setting) -> str:
+    """Create the organization, load what it sells, and the site with its node."""
+    made = setting.registry("organization", "add", ORGANIZATION, "--owner", OWNER)
+    setting.tenant_id, setting.project_id = made["tenant_id"], made["project_id"]
+    setting.registry("catalogue", "load", str(HERE / "catalogue.toml"))
+    site = setting.registry(
+        "site", "add", str(HERE / "site.toml"), "--organization", setting.tenant_id
+    )
+    (node,) = site["nodes"]
+    setting.node_id, setting.enrolment_secret = node["node_id"], node["secret"]
+    return f"Site {site['name']} with node {node['name']}, enrolment secret shown once"
+
+
+def enrol_node(setting: Setting) -> str:
+    """Spend the secret over the real protocol, start the agent, wait until it is online."""
+    secret = write_secret(setting.folder / "enrolment-secret", setting.enrolment_secret)
+    agent = [program("outstation-agent"), "--config", str(setting.agent_toml)]
+    setting.programs.start(
+        MODEL, [program("outstation-agent"), "demo-echo", "--port", str(setting.echo_port)]
+    )
+    enrolled = setting.agent("enrol", "--secret-file", str(secret))
+    secret.unlink()
+    setting.programs.start("agent", [*agent, "run"])
+    setting.programs.wait_for("The node is online", lambda: _is_online(setting), at_most_s=60)
+    return f"Node {enrolled['node_name']} enrolled and online, 2 simulated GPUs"
+
+
+def top_up(setting: Setting) -> str:
+    """Record money received and make an API key."""
+    setting.registry("top-up", setting.tenant_id, TOP_UP, "--reference", "demo")
+    made = setting.registry("key", "add", setting.project_id, "--name", "demo", "--owner", OWNER)
+    setting.api_key = made["key"]
+    balance = setting.outstation("balance")
+    return f"Topped up {show_amount(balance['available_micros'])}, API key {made['prefix']}…"
+
+
+def launch(setting: Setting) -> str:
+    """Launch one container that holds a GPU, and wait until it is active."""
+    digest = load_image()
+    made = setting.outstation(
+        "launch",
+        "--wait",
+        "--name",
+        "first-light",
+        "--sku",
+        "sim-h100",
+        "--image",
+        f"local/busybox@{digest}",
+        "--",
+        "sh",
+        "-c",
+        "while :; do echo working; sleep 5; done",
+        timeout_s=120,
+    )
+    if made["state"] != "active":
+        raise DemoFailed(f"The workload is {made['state']}: {made['fact']}")
+    setting.allocation_id = made["id"]
+    return f"{made['name']} is active on {made['node']}, a real container with a simulated GPU"
+
+
+def call_model(setting: Setting) -> str:
+    """Call a model through the node's gateway with the official SDK, plainly and streaming."""
+    client = openai.OpenAI(base_url=f"{setting.gateway_url}/v1", api_key=setting.api_key)
+    setting.programs.wait_for(
+        "The node honours the key", lambda: _offers(client, MODEL), at_most_s=30
+    )
+    said = client.chat.completions.create(
+        model=MODEL, messages=[{"role": "user", "content": PROMPT}], max_tokens=64
+    )
+    words = "".join(
+        part.choices[0].delta.content or ""
+        for part in client.chat.completions.create(
+            model=MODEL,
+            messages=[{"role": "user", "content": PROMPT}],
+            max_tokens=64,
+            stream=True,
+        )
+        if part.choices
+    )
+    if said.usage is None or not words:
+        raise DemoFailed("The model answered without words or without saying its usage.")
+    return f"{MODEL} answered {said.usage.completion_tokens} tokens at {setting.gateway_url}/v1"
+
+
+def release(setting: Setting) -> str:
+    """Let it run a little, release it, and wait until it is gone and all its usage is posted."""
+    setting.programs.wait_for(
+        "The first charge", lambda: _shown(setting)["spent_micros"] > 0, at_most_s=60
+    )
+    first = _shown(setting)["spent_micros"]
+    done = setting.outstation("release", setting.allocation_id, "--wait", timeout_s=90)
+    if done["state"] != "released":
+        raise DemoFailed(f"The workload is {done['state']} after its release.")
+    return f"Charged {show_amount(first)} while it ran, then released"
+
+
+def show_bill(setting: Setting) -> str:
+    """Fetch the bill and its receipts, verify them, and let the ledger prove itself."""
+    setting.programs.wait_for(
+        "Tokens on the bill", lambda: _has_tokens(_ledger(setting)), at_most_s=60
+    )
+    bundle = setting.folder / "receipts.json"
+    receipts = setting.outstation("receipts", setting.allocation_id, "--out", str(bundle))
+    verified = setting.outstation("verify", str(bundle))
+    if not verified["receipts"]:
+        raise DemoFailed("There is no receipt for the workload.")
+    report = setting.registry("ledger", "verify")
+    if report["problems"]:
+        raise DemoFailed(f"The ledger does not verify: {report['problems'][0]}")
+    return (
+        f"{receipts['count']} receipts verified offline; ledger of {report['journals']} journals "
+        "sums to zero and repeats from the raw log"
+    )
+
+
+def bill_lines(setting: Setting) -> list[tuple[str, str]]:
+    """Return the bill as (what, amount), oldest first."""
+    lines = [(line["what"], show_amount(line["micros"])) for line in reversed(_ledger(setting))]
+    return [*lines, ("Balance", show_amount(setting.outstation("balance")["wallet_micros"]))]
+
+
+def sign_in_link(setting: Setting) -> str:
+    """Ask for a sign-in link as a person would, and read it from the outbox."""
+    with httpx.Client(base_url=setting.registry_url, trust_env=False) as browser:
+        page = browser.get("/login").text
+        token = re.search(r'name="csrf_token" value="([^"]+)"', page)
+        if token is None:
+            raise DemoFailed("The sign-in page has no form.")
+        browser.post(
+            "/login",
+            data={"email": OWNER, "next": "/", "csrf_token": token.group(1)},
+            headers={"Origin": setting.registry_url},
+        )
+    ends_at = time.monotonic() + 10
+    while time.monotonic() < ends_at:
+        for letter in sorted((setting.folder / "outbox").glob("*.eml")):
+            found = LINK.search(_letter_text(letter))
+            if found is not None:
+                return found.group(0)
+        time.sleep(0.1)
+    raise DemoFailed(f"No sign-in letter came to {setting.folder / 'outbox'}.")
+
+
+def tear_down(setting: Setting) -> None:
+    """Stop every program, then remove what the node made on the container engine."""
+    setting.programs.stop()
+    if setting.node_id:
+        setting.agent("clean")
+
+
+def _letter_text(path: Path) -> str:
+    letter = email.message_from_bytes(path.read_bytes(), policy=policy.default)
+    body = letter.get_body(("plain",))
+    return str(body.get_content()) if body is not None else ""
+
+
+def _is_online(setting: Setting) -> bool:
+    nodes = setting.registry("node", "ls")
+    return any(one["node_id"] == setting.node_id and one["standing"] == "online" for one in nodes)
+
+
+def _shown(setting: Setting) -> Any:
+    return setting.outstation("show", setting.allocation_id)
+
+
+def _ledger(setting: Setting) -> list[dict[str, Any]]:
+    answer = httpx.get(
+        f"{setting.registry_url}/api/v1/ledger",
+        headers={"Authorization": f"Bearer {setting.api_key}"},
+        timeout=30,
+        trust_env=False,
+    )
+    answer.raise_for_status()
+    lines: list[dict[str, Any]] = answer.json()["data"]
+    return lines
+
+
+def _has_tokens(lines: list[dict[str, Any]]) -> bool:
+    return any(line["meter"].startswith("tok.") for line in lines)
+
+
+def _offers(client: openai.OpenAI, model: str) -> bool:
+    try:
+        return any(one.id == model for one in client.models.list())
+    except openai.APIStatusError:
+        return False
