@@ -28,8 +28,8 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "server",
         "usage_log",
         "accelerators",
-        "metering",
         "leases",
+        "metering",  # spends leases, so that it stands after them
         "allocations",
         "storage",
         "terminal",
@@ -38,6 +38,8 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "sync",
         "peers",
         "dashboard",
+        "metrics",
+        "demo_echo",
         "drivers",
     ),
     "registry": (
