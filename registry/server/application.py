@@ -62,6 +62,7 @@ def new_application(
     )
     application.before_request(forms.check_form)
     application.after_request(forms.keep_form_cookie)
+    application.after_request(session.expire_bad_session)
     application.after_request(headers.protect)
     problems.install(application, page.shell)
     if proxies:

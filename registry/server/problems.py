@@ -16,7 +16,7 @@ from werkzeug.exceptions import HTTPException
 from protocol.refusal import Refusal
 from protocol.wire import encode
 from registry.server.live import is_part_wanted
-from registry.server.session import known_actor, request_id
+from registry.server.session import NO_ORGANIZATION, known_actor, request_id
 from web.view_models.problems import ErrorPage
 from web.view_models.shell import Shell
 
@@ -59,7 +59,7 @@ def install(app: Flask, shell: Callable[[], Shell]) -> None:
     def answer(error: Exception) -> Response:
         refusal = _as_refusal(error)
         extra = {"code": refusal.code, "status": refusal.status, "path": request.path}
-        if refusal.status >= 500 and not isinstance(error, Refusal):
+        if refusal.status >= 500 and (error is not refusal or error.__cause__ is not None):
             log.error("request broke", extra=extra, exc_info=error)
         else:
             log.info("request refused", extra=extra)
@@ -88,6 +88,8 @@ def _answer(refusal: Refusal, shell: Callable[[], Shell]) -> Response:
     elif refusal.status == 401 and request.method == "GET" and not is_part_wanted():
         target = quote(request.full_path.rstrip("?"), safe="/?=&")
         answer = make_response(redirect(f"/login?next={quote(target, safe='')}", code=303))
+    elif refusal.code == NO_ORGANIZATION and request.method == "GET" and not is_part_wanted():
+        answer = make_response(redirect("/onboarding", code=303))
     else:
         answer = make_response(_page(refusal, shell), refusal.status)
     if refusal.retry_after_s is not None:

@@ -10,7 +10,7 @@ from functools import wraps
 from typing import ParamSpec, Protocol, TypeVar
 from urllib.parse import urlsplit
 
-from flask import current_app, g, request
+from flask import Response, current_app, g, request
 
 from protocol.clock import Clock
 from protocol.ids import ENTROPY_BYTES
@@ -22,6 +22,7 @@ EXTENSION = "outstation"
 SESSION_COOKIE = "__Host-outstation"
 """Holds a session's token.  Browsers take it over plain HTTP from loopback addresses alone."""
 
+NO_ORGANIZATION = "no_organization"
 BEARER = "Bearer "
 TOKEN_CHARACTERS_MAX = 128
 
@@ -165,7 +166,22 @@ def actor() -> Actor:
 
 
 def signed_in(view: Callable[P, T]) -> Callable[P, T]:
-    """Let only a signed-in person reach the view."""
+    """Let only a signed-in person with an organization reach the view."""
+
+    @wraps(view)
+    def checked(*args: P.args, **named: P.kwargs) -> T:
+        found = find_actor()
+        if found is None:
+            raise not_signed_in()
+        if found.tenant_id is None:
+            raise _no_organization()
+        return view(*args, **named)
+
+    return checked
+
+
+def signed_in_anywhere(view: Callable[P, T]) -> Callable[P, T]:
+    """Let only a signed-in person reach the view, with or without an organization."""
 
     @wraps(view)
     def checked(*args: P.args, **named: P.kwargs) -> T:
@@ -174,6 +190,13 @@ def signed_in(view: Callable[P, T]) -> Callable[P, T]:
         return view(*args, **named)
 
     return checked
+
+
+def expire_bad_session(answer: Response) -> Response:
+    """Take a session's cookie away when the session is over; runs after every view."""
+    if "actor" in g and g.actor is None and session_token() and not bearer_token():
+        answer.delete_cookie(SESSION_COOKIE, secure=True, httponly=True, samesite="Lax")
+    return answer
 
 
 def with_api_key(view: Callable[P, T]) -> Callable[P, T]:
@@ -213,6 +236,15 @@ def _found(find: FindActor, token: str) -> Actor | None:
     asked = Asked(token, now_ms(), request_id=request_id(), source=source_address())
     with db().reading():
         return find(db(), asked)
+
+
+def _no_organization() -> Refusal:
+    return Refusal(
+        code=NO_ORGANIZATION,
+        status=403,
+        message="You belong to no organization yet.",
+        hint="Create one at /onboarding, or ask an owner to add you.",
+    )
 
 
 def _key_refused() -> Refusal:
