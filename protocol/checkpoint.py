@@ -8,11 +8,10 @@ import base64
 import re
 from dataclasses import dataclass
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
 from protocol.merkle import HASH_BYTES
 from protocol.note import Note, cosigned_line, is_note_signed, read_note, signed_line
 from protocol.refusal import LogRefused
+from protocol.signing import SigningKey
 
 SIZE_PATTERN = re.compile(r"0|[1-9][0-9]{0,18}", re.ASCII)
 
@@ -40,13 +39,13 @@ def witness_name(registry_domain: str) -> str:
     return f"{registry_domain}/witness"
 
 
-def signed_checkpoint(checkpoint: Checkpoint, key: Ed25519PrivateKey) -> str:
+def signed_checkpoint(checkpoint: Checkpoint, key: SigningKey) -> str:
     """Return the checkpoint as a note signed by the node."""
     text = checkpoint.text()
     return f"{text}\n{signed_line(text, name=checkpoint.origin, key=key)}"
 
 
-def cosignature(checkpoint: Checkpoint, *, witness: str, key: Ed25519PrivateKey, at_s: int) -> str:
+def cosignature(checkpoint: Checkpoint, *, witness: str, key: SigningKey, at_s: int) -> str:
     """Return the registry's cosignature line for a checkpoint it has verified."""
     return cosigned_line(checkpoint.text(), name=witness, key=key, at_s=at_s)
 

@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from http_message_signatures import (
     HTTPMessageSigner,
     HTTPMessageVerifier,
@@ -22,7 +21,7 @@ from http_message_signatures.exceptions import HTTPMessageSignaturesException
 
 from protocol.clock import SECOND_MS
 from protocol.refusal import SignatureRefused
-from protocol.signing import key_id, public_bytes, read_public_key
+from protocol.signing import SigningKey, key_id, public_bytes, read_public_key
 
 REQUEST_COMPONENTS = ("@method", "@authority", "@target-uri", "content-digest")
 ANSWER_COMPONENTS = ("@status", "content-digest")
@@ -60,7 +59,7 @@ class _Answer:
 
 
 def signed_request_headers(
-    *, method: str, url: str, body: bytes, key: Ed25519PrivateKey, now_ms: int, nonce: str
+    *, method: str, url: str, body: bytes, key: SigningKey, now_ms: int, nonce: str
 ) -> dict[str, str]:
     """Return the headers that sign a request: Content-Digest, Signature-Input, Signature."""
     message = _Request(method=method, url=url, headers={})
@@ -69,7 +68,7 @@ def signed_request_headers(
 
 
 def signed_answer_headers(
-    *, status: int, body: bytes, key: Ed25519PrivateKey, now_ms: int, nonce: str
+    *, status: int, body: bytes, key: SigningKey, now_ms: int, nonce: str
 ) -> dict[str, str]:
     """Return the headers that sign an answer; `nonce` is the one of the request it answers."""
     message = _Answer(status_code=status, headers={})
@@ -121,7 +120,7 @@ class _Keys(HTTPSignatureKeyResolver):
     def __init__(
         self,
         public_key_of: Callable[[str], bytes | None] | None = None,
-        private_key: Ed25519PrivateKey | None = None,
+        private_key: SigningKey | None = None,
     ) -> None:
         self._public_key_of = public_key_of
         self._private_key = private_key
@@ -154,7 +153,7 @@ def _sign(
     components: tuple[str, ...],
     *,
     body: bytes,
-    key: Ed25519PrivateKey,
+    key: SigningKey,
     now_ms: int,
     nonce: str,
 ) -> None:

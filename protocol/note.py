@@ -10,10 +10,8 @@ import hashlib
 import struct
 from dataclasses import dataclass
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
 from protocol.refusal import LogRefused
-from protocol.signing import KEY_BYTES, is_signed, public_bytes
+from protocol.signing import KEY_BYTES, SigningKey, is_signed, public_bytes
 
 TYPE_ED25519 = 0x01
 TYPE_COSIGNATURE = 0x04
@@ -71,13 +69,13 @@ def signature_line(name: str, key_id: bytes, signature: bytes) -> str:
     return f"{DASH} {name} {base64.b64encode(key_id + signature).decode()}\n"
 
 
-def signed_line(text: str, *, name: str, key: Ed25519PrivateKey) -> str:
+def signed_line(text: str, *, name: str, key: SigningKey) -> str:
     """Return the type 0x01 signature line over `text`."""
     identity = note_key_id(name, public_bytes(key), TYPE_ED25519)
     return signature_line(name, identity, key.sign(text.encode()))
 
 
-def cosigned_line(text: str, *, name: str, key: Ed25519PrivateKey, at_s: int) -> str:
+def cosigned_line(text: str, *, name: str, key: SigningKey, at_s: int) -> str:
     """Return the type 0x04 cosignature line: seen at `at_s`, POSIX seconds."""
     identity = note_key_id(name, public_bytes(key), TYPE_COSIGNATURE)
     message = f"cosignature/v1\ntime {at_s}\n{text}".encode()

@@ -18,6 +18,9 @@ from protocol.wire import decode, encode
 
 T = TypeVar("T")
 
+SigningKey = Ed25519PrivateKey
+"""A secret key, by the name under which rooms take it as an argument."""
+
 KEY_BYTES = 32
 KEY_ID_CHARACTERS = 16
 FIELD_PRIME = 2**255 - 19
@@ -43,12 +46,18 @@ class Envelope(msgspec.Struct, frozen=True):
     signature: str
 
 
+def new_signing_key(seed: bytes) -> SigningKey:
+    """Return the key made of 32 bytes of entropy."""
+    assert len(seed) == KEY_BYTES
+    return Ed25519PrivateKey.from_private_bytes(seed)
+
+
 def key_id(public_key: bytes) -> str:
     """Return the name of a public key: the first 64 bits of its SHA-256, in hex."""
     return hashlib.sha256(public_key).hexdigest()[:KEY_ID_CHARACTERS]
 
 
-def public_bytes(key: Ed25519PrivateKey) -> bytes:
+def public_bytes(key: SigningKey) -> bytes:
     """Return the 32 bytes of the public half."""
     return key.public_key().public_bytes_raw()
 
@@ -74,7 +83,7 @@ def is_signed(public_key: bytes, signature: bytes, message: bytes) -> bool:
     return True
 
 
-def seal(value: object, *, purpose: str, key: Ed25519PrivateKey) -> Envelope:
+def seal(value: object, *, purpose: str, key: SigningKey) -> Envelope:
     """Return `value` as a signed envelope."""
     payload = encode(value)
     signature = key.sign(purpose.encode() + b"\n" + payload)

@@ -19,6 +19,7 @@ from protocol.refusal import Refusal
 
 KEY_PATTERN = re.compile(r"[A-Za-z0-9_-]{8,64}", re.ASCII)
 COUNTRY_PATTERN = re.compile(r"[A-Z]{2}", re.ASCII)
+COUNT_MAX = 16
 COUNT_PATTERN = re.compile(r"[0-9]{1,2}", re.ASCII)
 
 
@@ -26,12 +27,14 @@ COUNT_PATTERN = re.compile(r"[0-9]{1,2}", re.ASCII)
 class LaunchForm:
     """A launch, well-formed but not yet allowed, affordable or placed.
 
+    count             how many of the SKU's shape, all on one node
     country, site_id  at most one of them: where the work must stay
     """
 
     name: str
     sku_id: str
     manifest: Manifest
+    count: int = 1
     country: str | None = None
     site_id: str | None = None
 
@@ -42,6 +45,7 @@ class LaunchBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     sku: str
     manifest: dict[str, object]
+    count: int = 1
     country: str | None = None
     site: str | None = None
 
@@ -56,6 +60,7 @@ def read_launch_body(body: LaunchBody) -> LaunchForm:
         name=read_name(body.name),
         sku_id=body.sku,
         manifest=read_manifest(body.manifest),
+        count=_count(str(body.count)),
         country=body.country,
         site_id=body.site,
     )
@@ -85,6 +90,7 @@ def read_launch_fields(fields: Mapping[str, str]) -> LaunchForm:
         name=read_name(fields.get("name", "").strip()),
         sku_id=sku_id,
         manifest=checked(manifest),
+        count=_count(fields.get("gpu_count", "1")),
         country=country,
         site_id=site_id,
     )
@@ -123,6 +129,12 @@ def _environment(text: str) -> dict[str, str]:
             raise _refused("environment", f"line {number} sets {name[:64]} again")
         environment[name] = value
     return environment
+
+
+def _count(text: str) -> int:
+    if COUNT_PATTERN.fullmatch(text) is None or not 1 <= int(text) <= COUNT_MAX:
+        raise _refused("gpu_count", f"choose 1 to {COUNT_MAX}")
+    return int(text)
 
 
 def _place(text: str) -> tuple[str | None, str | None]:

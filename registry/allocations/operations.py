@@ -1,7 +1,7 @@
 """Launch, release, and what a node's report moves: each one unit of work."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from protocol.desired import DesiredAllocation
 from protocol.health import Severity
@@ -26,7 +26,7 @@ from registry.nodes.operations import bump_generation
 from registry.nodes.queries import Node, list_accelerators, list_nodes
 from registry.nodes.standing import standing
 from registry.store.database import Db
-from registry.tenants.queries import get_project
+from registry.tenants.queries import Project, get_project
 from registry.tenants.roles import Actor, require
 
 BLOCKING: frozenset[Severity] = frozenset({"critical"})
@@ -62,55 +62,16 @@ def launch(
     project = get_project(db, project_id)
     require(actor, "allocation.launch", tenant_id=project.tenant_id)
     sku = sellable_sku(db, form.sku_id, market)
-    hourly = hourly_price(db, sku, now_ms=now_ms)
-    _check_balance(db, project.tenant_id, hourly)
-    wish = Wish(
-        model=sku.accelerator_model,
-        count=sku.accelerator_count,
-        image_digest=read_image(form.manifest.image).digest,
-        country=form.country,
-        site_id=form.site_id,
-        power_w=sku.power_w,
-        simulated=sku.simulated,
-    )
+    hourly = hourly_price(db, sku, now_ms=now_ms) * form.count
+    check_balance(db, project.tenant_id, hourly)
+    wish = wish_of(form, sku)
     node = placed(wish, candidates(db, sku.accelerator_model, market=market, now_ms=now_ms))
-    made = Allocation(
-        allocation_id=new_id("allocation"),
-        tenant_id=project.tenant_id,
-        project_id=project_id,
-        name=form.name,
-        sku_id=sku.sku_id,
-        accelerator_count=sku.accelerator_count,
-        node_id=node.node_id,
-        state=State.REQUESTED,
-        reason="",
-        manifest=form.manifest,
-        place=form.site_id or form.country or "",
-        hourly_micros=hourly,
-        created_by=actor.email,
-        created_at_ms=now_ms,
-        ready_at_ms=None,
-        release_at_ms=None,
-        ended_at_ms=None,
-        cleaned_at_ms=None,
-        phase="",
-        phase_detail="",
-        observed_at_ms=None,
-        container_id="",
-        accelerators=(),
-        exit_code=None,
+    made = _requested(form, wish, project=project, node=node, hourly=hourly)
+    made = replace(
+        made, allocation_id=new_id("allocation"), created_by=actor.subject, created_at_ms=now_ms
     )
     queries.insert_allocation(db, made)
-    queries.insert_event(
-        db,
-        made.allocation_id,
-        at_ms=now_ms,
-        state=State.REQUESTED,
-        fact=f"Asked for {sku.name} with {read_image(form.manifest.image).name}.",
-        actor=actor.email,
-    )
-    where = f"Placed on {node.node_name} at {node.site_name}."
-    _move(db, made, Event.PLACED, fact_text=where, actor="registry", now_ms=now_ms)
+    _write_path(db, made, sku=sku, node=node)
     grant_first(db, project.tenant_id, node.node_id, hourly_micros=hourly, now_ms=now_ms)
     bump_generation(db, node.node_id)
     record(
@@ -122,9 +83,7 @@ def launch(
         detail={"sku": sku.sku_id, "node": node.node_id, "image": form.manifest.image},
         now_ms=now_ms,
     )
-    launched = queries.find_allocation(db, made.allocation_id)
-    assert launched is not None
-    return launched
+    return queries.get_allocation(db, made.allocation_id, tenant_id=project.tenant_id)
 
 
 def release(db: Db, allocation_id: str, *, actor: Actor, now_ms: int) -> Allocation:
@@ -142,7 +101,7 @@ def release(db: Db, allocation_id: str, *, actor: Actor, now_ms: int) -> Allocat
         found,
         Event.RELEASE,
         fact_text="Release asked for; charging has stopped.",
-        actor=actor.email,
+        actor=actor.subject,
         now_ms=now_ms,
     )
     queries.note_release(db, allocation_id, at_ms=now_ms)
@@ -185,6 +144,19 @@ def candidates(db: Db, model: str, *, market: Market, now_ms: int) -> list[Candi
     return [_candidate(db, node, model, held, used_w, market, now_ms) for node in nodes]
 
 
+def wish_of(form: LaunchForm, sku: Sku) -> Wish:
+    """Return what placement must find for this form."""
+    return Wish(
+        model=sku.accelerator_model,
+        count=sku.accelerator_count * form.count,
+        image_digest=read_image(form.manifest.image).digest,
+        country=form.country,
+        site_id=form.site_id,
+        power_w=sku.power_w * form.count,
+        simulated=sku.simulated,
+    )
+
+
 def sellable_sku(db: Db, sku_id: str, market: Market) -> Sku:
     """Return the SKU if it is on sale; simulated accelerators are sold in demo mode alone."""
     sku = get_sku(db, sku_id)
@@ -221,7 +193,7 @@ def hourly_price(db: Db, sku: Sku, *, now_ms: int) -> int:
     return hourly_micros(price, sku.accelerator_count)
 
 
-def _check_balance(db: Db, tenant_id: str, hourly: int) -> None:
+def check_balance(db: Db, tenant_id: str, hourly: int) -> None:
     balance = get_balance(db, tenant_id)
     need = hourly * HOURS_MIN
     if balance.available < need:
@@ -236,6 +208,59 @@ def _check_balance(db: Db, tenant_id: str, hourly: int) -> None:
             hint=f"Add at least {show_amount(short)}, then launch again; nothing was created.",
             limit_source="balance",
         )
+
+
+def _requested(
+    form: LaunchForm, wish: Wish, *, project: Project, node: Candidate, hourly: int
+) -> Allocation:
+    """Return the allocation as it is before anything happened to it, still without an id."""
+    return Allocation(
+        allocation_id="",
+        tenant_id=project.tenant_id,
+        project_id=project.project_id,
+        name=form.name,
+        sku_id=form.sku_id,
+        accelerator_count=wish.count,
+        node_id=node.node_id,
+        state=State.REQUESTED,
+        reason="",
+        manifest=form.manifest,
+        place=form.site_id or form.country or "",
+        hourly_micros=hourly,
+        created_by="",
+        created_at_ms=0,
+        ready_at_ms=None,
+        release_at_ms=None,
+        ended_at_ms=None,
+        cleaned_at_ms=None,
+        phase="",
+        phase_detail="",
+        observed_at_ms=None,
+        container_id="",
+        accelerators=(),
+        exit_code=None,
+    )
+
+
+def _write_path(db: Db, made: Allocation, *, sku: Sku, node: Candidate) -> None:
+    """Write the first two steps of the state path: asked for, and placed."""
+    image = read_image(made.manifest.image).name
+    queries.insert_event(
+        db,
+        made.allocation_id,
+        at_ms=made.created_at_ms,
+        state=State.REQUESTED,
+        fact=f"Asked for {made.accelerator_count} x {sku.accelerator_model} with {image}.",
+        actor=made.created_by,
+    )
+    _move(
+        db,
+        made,
+        Event.PLACED,
+        fact_text=f"Placed on {node.node_name} at {node.site_name}.",
+        actor="registry",
+        now_ms=made.created_at_ms,
+    )
 
 
 def _candidate(
@@ -333,6 +358,7 @@ def _move(
 
 def _desired(found: Allocation, sku: Sku) -> DesiredAllocation:
     runs = found.state in (State.PROVISIONING, State.ACTIVE)
+    count = found.accelerator_count // sku.accelerator_count
     return DesiredAllocation(
         allocation_id=found.allocation_id,
         tenant_id=found.tenant_id,
@@ -340,9 +366,9 @@ def _desired(found: Allocation, sku: Sku) -> DesiredAllocation:
         sku=found.sku_id,
         accelerator_count=found.accelerator_count,
         accelerator_model=sku.accelerator_model,
-        cpu_milli=sku.cpu_milli,
-        memory_mib=sku.memory_mib,
-        disk_mib=sku.disk_mib,
+        cpu_milli=sku.cpu_milli * count,
+        memory_mib=sku.memory_mib * count,
+        disk_mib=sku.disk_mib * count,
         manifest=found.manifest,
         phase="running" if runs else "absent",
         released_at_ms=found.release_at_ms or found.ended_at_ms,

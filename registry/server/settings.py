@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flask import current_app
 
 from protocol.enrolment import TrustKey
+from protocol.signing import SigningKey
 
 EXTENSION = "outstation-settings"
 
@@ -23,7 +23,7 @@ class Settings:
 
     base_url: str
     domain: str
-    key: Ed25519PrivateKey
+    key: SigningKey
     trust_keys: tuple[TrustKey, ...]
     demo: bool
     outbox: str
