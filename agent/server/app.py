@@ -1,0 +1,82 @@
+"""The node's HTTP application, and the socket it listens on.
+
+The framework's own documentation, debug pages and access log are off; X-Forwarded-* headers are
+never read.  A handler whose client goes is not cancelled: what it began is finished and billed.
+"""
+
+import logging
+import socket
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+
+from agent.server.limits import (
+    BODY_BYTES_MAX,
+    HEADER_BYTES_MAX,
+    HEADERS_MAX,
+    HEADERS_S_MAX,
+    LINE_BYTES_MAX,
+    SHUTDOWN_S_MAX,
+    UNREAD_BODY_S_MAX,
+)
+from agent.server.problems import NEW_ID, add_headers, problems
+from protocol.ids import NewId
+from protocol.refusal import Fault
+
+BACKLOG = 1_024
+
+quiet = logging.getLogger("agent.server.framing")
+"""What the framework says about requests it could not read; off unless debugging."""
+
+quiet.setLevel(logging.CRITICAL)
+
+
+def make_app(routes: Iterable[web.RouteTableDef], *, new_id: NewId) -> web.Application:
+    """Return an application with these routes inside the one frame for refusals and faults.
+
+    What the handlers need is put into it by key afterwards: `app[GATEWAY] = …`.
+    """
+    app = web.Application(middlewares=[problems], client_max_size=BODY_BYTES_MAX, logger=quiet)
+    app[NEW_ID] = new_id
+    app.on_response_prepare.append(add_headers)
+    for table in routes:
+        app.add_routes(table)
+    return app
+
+
+def open_socket(host: str, port: int) -> socket.socket:
+    """Return a socket listening at this address; port 0 takes a free one."""
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise Fault(
+            f"Cannot listen on {host} port {port}: {error.strerror}. Choose another address or "
+            "port in agent.toml, or stop what uses this one."
+        ) from error
+
+
+@asynccontextmanager
+async def serving(app: web.Application, listening: socket.socket) -> AsyncIterator[str]:
+    """Serve `app` until the end of the block; yields its URL on this machine."""
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        logger=quiet,
+        keepalive_timeout=HEADERS_S_MAX,
+        lingering_time=UNREAD_BODY_S_MAX,
+        auto_decompress=False,
+        max_line_size=LINE_BYTES_MAX,
+        max_field_size=HEADER_BYTES_MAX,
+        max_headers=HEADERS_MAX,
+        shutdown_timeout=SHUTDOWN_S_MAX,
+    )
+    await runner.setup()
+    try:
+        await web.SockSite(runner, listening, backlog=BACKLOG).start()
+        host, port = listening.getsockname()[:2]
+        yield f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    finally:
+        await runner.cleanup()
+        listening.close()
