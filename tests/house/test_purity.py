@@ -81,3 +81,9 @@ def test_a_catch_all_is_found(caught: str) -> None:
 
     assert len(catch_alls(Source("agent/sync/loop.py", text))) == 1
     assert catch_alls(Source("agent/background.py", text)) == []
+
+
+def test_a_catch_all_that_raises_again_passes() -> None:
+    text = "try:\n    f()\nexcept BaseException:\n    g()\n    raise\n"
+
+    assert catch_alls(Source("agent/sync/loop.py", text)) == []
