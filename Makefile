@@ -34,8 +34,8 @@ format: venv
 
 .venv/.complete: constraints.txt pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(RUN) pip install --quiet --require-hashes -r constraints.txt
-	$(RUN) pip install --quiet --no-deps --no-build-isolation --editable .
+	$(RUN) pip install -qq --require-hashes -r constraints.txt
+	$(RUN) pip install -qq --no-deps --no-build-isolation --editable .
 	touch $@
 
 web/static/vendor/.complete: web/package.json web/package-lock.json
