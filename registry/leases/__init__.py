@@ -1,0 +1,4 @@
+"""Budget handed to nodes: how much each tenant's work on each node may cost before we are asked.
+
+Reading order: allotment, queries, operations.
+"""

@@ -1,0 +1,154 @@
+"""SQL of the budget leases."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row, func, insert, select, update
+
+from registry.store.database import Db
+from registry.store.tables.leases import lease
+from registry.usage.log_state import LeaseStanding, LeaseState
+
+
+@dataclass(frozen=True, slots=True)
+class GrantedLease:
+    """A lease as the registry holds it; what is left of it is held in the tenant's wallet."""
+
+    lease_id: int
+    tenant_id: str
+    node_id: str
+    amount: int
+    settled: int
+    granted_at_ms: int
+    expires_at_ms: int
+    hold_until_ms: int
+    state: LeaseState
+
+    @property
+    def remaining(self) -> int:
+        """Return what may still be charged to it."""
+        return self.amount - self.settled
+
+
+def insert_lease(
+    db: Db,
+    *,
+    tenant_id: str,
+    node_id: str,
+    amount: int,
+    granted_at_ms: int,
+    expires_at_ms: int,
+    hold_until_ms: int,
+) -> int:
+    """Insert an open lease and return its id."""
+    return int(
+        db.value(
+            insert(lease)
+            .values(
+                tenant_id=tenant_id,
+                node_id=node_id,
+                amount=amount,
+                settled=0,
+                granted_at_ms=granted_at_ms,
+                expires_at_ms=expires_at_ms,
+                hold_until_ms=hold_until_ms,
+                state="open",
+            )
+            .returning(lease.c.id)
+        )
+    )
+
+
+def find_lease(db: Db, lease_id: int) -> GrantedLease | None:
+    """Return the lease."""
+    row = db.row(select(lease).where(lease.c.id == lease_id))
+    return None if row is None else _lease(row)
+
+
+def list_open(db: Db, node_id: str) -> list[GrantedLease]:
+    """Return the open leases of a node, expired ones too, oldest first."""
+    rows = db.rows(
+        select(lease)
+        .where(lease.c.node_id == node_id, lease.c.state == "open")
+        .order_by(lease.c.id)
+    )
+    return [_lease(row) for row in rows]
+
+
+def list_overdue(db: Db, *, now_ms: int, limit: int) -> list[GrantedLease]:
+    """Return open leases of which nothing was heard until their hold ended."""
+    rows = db.rows(
+        select(lease)
+        .where(lease.c.state == "open", lease.c.hold_until_ms <= now_ms)
+        .order_by(lease.c.id)
+        .limit(limit)
+    )
+    return [_lease(row) for row in rows]
+
+
+def list_standings(db: Db, lease_ids: Sequence[int]) -> dict[int, LeaseStanding]:
+    """Return leases as the rules of the usage log look at them."""
+    rows = db.rows(select(lease).where(lease.c.id.in_(list(lease_ids))))
+    return {
+        row.id: LeaseStanding(row.tenant_id, row.node_id, row.amount, row.settled, row.state)
+        for row in rows
+    }
+
+
+def exposure_by_node(db: Db, tenant_id: str) -> dict[str, int]:
+    """Return what open leases of a tenant may still cost, by node."""
+    rows = db.rows(
+        select(lease.c.node_id, func.sum(lease.c.amount - lease.c.settled).label("micros"))
+        .where(lease.c.tenant_id == tenant_id, lease.c.state == "open")
+        .group_by(lease.c.node_id)
+    )
+    return {row.node_id: int(row.micros) for row in rows}
+
+
+def open_by_tenant(db: Db) -> dict[str, int]:
+    """Return what open leases may still cost, by tenant."""
+    rows = db.rows(
+        select(lease.c.tenant_id, func.sum(lease.c.amount - lease.c.settled).label("micros"))
+        .where(lease.c.state == "open")
+        .group_by(lease.c.tenant_id)
+    )
+    return {row.tenant_id: int(row.micros) for row in rows}
+
+
+def add_settled(db: Db, lease_id: int, micros: int) -> bool:
+    """Count micros as charged to an open lease; False if it has not so much left."""
+    changed = db.write(
+        update(lease)
+        .where(
+            lease.c.id == lease_id,
+            lease.c.state == "open",
+            lease.c.settled + micros <= lease.c.amount,
+        )
+        .values(settled=lease.c.settled + micros)
+    )
+    return changed == 1
+
+
+def move_lease(db: Db, lease_id: int, *, to: LeaseState, now_ms: int) -> bool:
+    """Move an open lease; False if it is not open."""
+    changed = db.write(
+        update(lease)
+        .where(lease.c.id == lease_id, lease.c.state == "open")
+        .values(state=to, ended_at_ms=now_ms)
+    )
+    return changed == 1
+
+
+def _lease(row: Row[Any]) -> GrantedLease:
+    return GrantedLease(
+        lease_id=row.id,
+        tenant_id=row.tenant_id,
+        node_id=row.node_id,
+        amount=row.amount,
+        settled=row.settled,
+        granted_at_ms=row.granted_at_ms,
+        expires_at_ms=row.expires_at_ms,
+        hold_until_ms=row.hold_until_ms,
+        state=row.state,
+    )

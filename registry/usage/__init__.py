@@ -1,0 +1,7 @@
+"""Usage that was verified: each node's log as far as it was accepted, and what follows from it.
+
+Reading order: entries (bytes into entries), log_tree (the tree over a log, in bundles),
+log_state (what is known of a log), extension (does a batch continue the log), acceptance (do its
+entries keep the rules), tally (what it comes to), recount (the whole log again, for a check),
+queries, operations.
+"""

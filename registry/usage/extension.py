@@ -1,0 +1,100 @@
+"""Does a batch continue the log?  Only then are its entries looked at.
+
+A batch is held against what was accepted before: entries that overlap must be the same bytes, and
+the tree that results must have the root the node signed.  Two roots that a node signed for one
+size are a fork: the log is frozen and both notes are kept.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from protocol.checkpoint import Checkpoint, read_signed_checkpoint
+from protocol.merkle import Frontier
+from protocol.refusal import LogRefused
+from protocol.sync import LogBatch
+from registry.usage.log_state import Log
+
+
+class ForkFound(LogRefused):
+    """The node signed two logs that cannot be one; `evidence` is its note that contradicts ours."""
+
+    def __init__(self, message: str, *, evidence: str) -> None:
+        super().__init__("log_forked", message)
+        self.evidence = evidence
+
+
+@dataclass(frozen=True, slots=True)
+class Extension:
+    """What a batch adds: entries [first_index, checkpoint.size), none when it only repeats."""
+
+    checkpoint: Checkpoint
+    first_index: int
+    entries: tuple[str, ...]
+
+
+def signed_end(log: Log, batch: LogBatch) -> Checkpoint:
+    """Return the checkpoint of a batch; refuse one that the node did not sign over its end."""
+    if log.state == "frozen":
+        raise LogRefused("log_frozen", "This log was frozen when its node signed two of it.")
+    if batch.epoch != log.epoch:
+        raise LogRefused("log_epoch", f"Epoch {batch.epoch} is not the present one, {log.epoch}.")
+    checkpoint = read_signed_checkpoint(
+        batch.checkpoint, origin=log.origin, public_key=log.public_key
+    )
+    if checkpoint.size != batch.begin + len(batch.entries):
+        raise LogRefused(
+            "checkpoint_size", f"The checkpoint ends at {checkpoint.size}, not with its entries."
+        )
+    return checkpoint
+
+
+def extension(
+    log: Log,
+    batch: LogBatch,
+    checkpoint: Checkpoint,
+    *,
+    known: Sequence[bytes],
+    frontier_at: Callable[[int], Frontier],
+) -> Extension:
+    """Return what the batch adds; refuse one that contradicts what was accepted before.
+
+    known        the accepted entries from `batch.begin` on, as far as the batch goes
+    frontier_at  the frontier the log had at a size up to its own
+    """
+    assert batch.begin <= log.size
+    sent = [entry.encode("utf-8", "surrogatepass") for entry in batch.entries]
+    if sent[: len(known)] != list(known):
+        raise _altered(batch, checkpoint, sent, frontier_at(batch.begin))
+    if checkpoint.size <= log.size:
+        if frontier_at(checkpoint.size).root() != checkpoint.root:
+            raise _forked(checkpoint.size, batch)
+        return Extension(checkpoint, log.size, ())
+    fresh = batch.entries[len(known) :]
+    return Extension(checkpoint, log.size, fresh)
+
+
+def checked_root(frontier: Frontier, checkpoint: Checkpoint) -> Frontier:
+    """Return the frontier after the batch; refuse if its root is not the one the node signed."""
+    if frontier.root() != checkpoint.root:
+        raise LogRefused(
+            "checkpoint_root", "The entries do not lead to the root that their node signed."
+        )
+    return frontier
+
+
+def _altered(
+    batch: LogBatch, checkpoint: Checkpoint, sent: Sequence[bytes], before: Frontier
+) -> LogRefused:
+    """Return why entries differ from those accepted: the node signed them, or it did not."""
+    if before.extended(sent).root() == checkpoint.root:
+        return _forked(checkpoint.size, batch)
+    return LogRefused(
+        "entry_altered", "An entry that was accepted before came with other bytes, unsigned."
+    )
+
+
+def _forked(size: int, batch: LogBatch) -> ForkFound:
+    return ForkFound(
+        f"The node signed a log of {size} entries that contradicts the one accepted before.",
+        evidence=batch.checkpoint,
+    )

@@ -1,0 +1,117 @@
+"""What the records of a batch come to: per hour, per lease and per tenant."""
+
+from dataclasses import dataclass, field
+
+from protocol.clock import hour_of
+from protocol.price import charge
+from protocol.usage import Use
+from registry.ledger.postings import UsageCharge, site_share
+from registry.rating.charge import CLASSES, count_until, divided
+from registry.rating.price_book import PriceBook
+from registry.usage.log_state import LeaseStanding, OwnerFact, Stream
+
+HourKey = tuple[str, int, str, str, str]
+"""Tenant, UTC hour, owner, meter, SKU."""
+
+SKUS_NAMED_MAX = 3
+
+
+@dataclass(slots=True)
+class HourSum:
+    """What a stream came to in one hour of this batch."""
+
+    project_id: str
+    quantity: int = 0
+    rated: int = 0
+    charged: int = 0
+
+
+@dataclass(slots=True)
+class TenantSum:
+    """What a tenant's records of this batch came to."""
+
+    by_class: dict[str, int] = field(default_factory=dict)
+    quantities: dict[tuple[str, str, str], int] = field(default_factory=dict)
+    charged: int = 0
+    overrun: int = 0
+    late: int = 0
+    share: int = 0
+
+
+class Tally:
+    """Sums over the records of one batch, in log order."""
+
+    def __init__(self, prices: PriceBook, *, site_id: str, share_basis_points: int) -> None:
+        self._prices = prices
+        self._site_id = site_id
+        self._share_basis_points = share_basis_points
+        self.hours: dict[HourKey, HourSum] = {}
+        self.tenants: dict[str, TenantSum] = {}
+        self.settled: dict[int, int] = {}
+
+    def add(self, use: Use, *, stream: Stream, owner: OwnerFact, lease: LeaseStanding) -> None:
+        """Rate a record, divide it, and count it in everywhere; stream and lease move on."""
+        price = self._prices.price_at(use.sku, use.meter, use.begin_ms)
+        before, after = stream.cumulative, use.cumulative
+        rated = charge(price, before=before, after=after)
+        if lease.state == "open":
+            until = count_until(
+                owner.released_at_ms,
+                begin_ms=use.begin_ms,
+                end_ms=use.end_ms,
+                before=before,
+                after=after,
+            )
+            due = int(rated if until == after else charge(price, before=before, after=until))
+        else:
+            due = 0
+        borne = divided(rated=rated, due=due, remaining=lease.amount - lease.settled)
+        share = site_share(
+            self._share_basis_points, before=stream.charged, after=stream.charged + borne.charged
+        )
+        stream.rated += rated
+        stream.charged += borne.charged
+        stream.shared += share
+        lease.settled += borne.charged
+        self.settled[use.lease_id] = self.settled.get(use.lease_id, 0) + borne.charged
+        self._count_hour(use, rated=rated, charged=borne.charged)
+        tenant = self.tenants.setdefault(use.tenant_id, TenantSum())
+        usage_class = CLASSES[use.meter]
+        tenant.by_class[usage_class] = tenant.by_class.get(usage_class, 0) + rated
+        counted = (use.allocation_id, use.meter, use.sku)
+        tenant.quantities[counted] = tenant.quantities.get(counted, 0) + use.quantity
+        tenant.charged += borne.charged
+        tenant.overrun += borne.overrun
+        tenant.late += borne.late
+        tenant.share += share
+
+    def usage_charge(self, tenant_id: str) -> UsageCharge | None:
+        """Return what a tenant's usage came to, for its journal; None if it came to nothing."""
+        found = self.tenants[tenant_id]
+        if not any(found.by_class.values()):
+            return None
+        owners = {owner for owner, _, _ in found.quantities}
+        meters = {meter for _, meter, _ in found.quantities}
+        skus = sorted({sku for _, _, sku in found.quantities})
+        more = len(skus) - SKUS_NAMED_MAX
+        return UsageCharge(
+            by_class=found.by_class,
+            charged=found.charged,
+            overrun=found.overrun,
+            late=found.late,
+            share=found.share,
+            site_id=self._site_id,
+            ref=owners.pop() if len(owners) == 1 else "",
+            memo=", ".join(skus[:SKUS_NAMED_MAX]) + (f" and {more} more" if more > 0 else ""),
+            meter=next(iter(meters)) if len(meters) == 1 else "",
+            quantity=sum(found.quantities.values()) if len(meters) == 1 else None,
+        )
+
+    def _count_hour(self, use: Use, *, rated: int, charged: int) -> None:
+        key = (use.tenant_id, hour_of(use.begin_ms), use.allocation_id, use.meter, use.sku)
+        hour = self.hours.get(key)
+        if hour is None:
+            hour = self.hours[key] = HourSum(use.project_id)
+        hour.quantity += use.quantity
+        hour.rated += rated
+        hour.charged += charged
