@@ -17,7 +17,6 @@ api_key = Table(
     Column("models", Text, nullable=False),
     Column("requests_per_minute", Integer, nullable=False),
     Column("concurrency", Integer, nullable=False),
-    Column("limit_micros", BigInteger),
     Column("created_by", Text, nullable=False),
     Column("created_at_ms", BigInteger, nullable=False),
     Column("expires_at_ms", BigInteger),

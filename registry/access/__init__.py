@@ -1,0 +1,4 @@
+"""API keys: made, shown once, given to the nodes as hashes, revoked.
+
+Reading order: api_keys.py (what a key is and may), queries.py, operations.py, views.py, api.py.
+"""
