@@ -93,7 +93,8 @@ class Db:
         self, statement: Executable, parameters: Values | Sequence[Values] | None = None
     ) -> int:
         """Run a change and return how many rows it touched."""
-        return int(self.execute(statement, parameters).rowcount)
+        kept = statement.execution_options(preserve_rowcount=True)
+        return int(self.execute(kept, parameters).rowcount)
 
     def insert_new(self, table: Table, values: Values) -> bool:
         """Insert a row; False, and nothing done, if a unique key of it is taken already."""
