@@ -69,13 +69,17 @@ CREATE TABLE reservation (
 CREATE INDEX reservation_by_lease ON reservation (lease_id);
 
 -- metering: where the node's own time stands; it goes on from here after a restart.
+-- floor_ms and tick_*: time, boottime and the clock without suspend at the last tick.
 CREATE TABLE timekeeper (
-    id             INTEGER PRIMARY KEY CHECK (id = 1),
-    boot_id        TEXT NOT NULL,
-    anchor_wall_ms INTEGER NOT NULL,
-    anchor_boot_ms INTEGER NOT NULL,
-    skew_ms        INTEGER NOT NULL,
-    trusted        INTEGER NOT NULL CHECK (trusted IN (0, 1))
+    id              INTEGER PRIMARY KEY CHECK (id = 1),
+    boot_id         TEXT NOT NULL,
+    anchor_wall_ms  INTEGER NOT NULL,
+    anchor_boot_ms  INTEGER NOT NULL,
+    correction_ms   INTEGER NOT NULL,
+    trusted         INTEGER NOT NULL CHECK (trusted IN (0, 1)),
+    floor_ms        INTEGER NOT NULL,
+    tick_boot_ms    INTEGER NOT NULL,
+    tick_running_ms INTEGER NOT NULL
 ) STRICT;
 
 -- sync: who this node is, whom it trusts, and the signed documents it goes by.

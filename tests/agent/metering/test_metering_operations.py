@@ -1,0 +1,375 @@
+"""Ticks: what ran is billed once, whatever happens between them; leases pay for it first."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from agent.leases.operations import list_verdicts, replace_leases, reserve, settle
+from agent.leases.queries import list_lease_spend
+from agent.metering.operations import Tick, Ticked, begin_time, tick
+from agent.metering.timekeeper import TimeState
+from agent.store.database import Db
+from agent.usage_log.operations import verify_log
+from agent.usage_log.queries import each_entry
+from protocol.clock import HOUR_MS
+from protocol.lease import Lease
+from protocol.price import Price
+from protocol.usage import Closed, Entry, Heartbeat, LeaseClosed, Opened, Use, read_entry
+from tests.fakes.agent_store import BEGIN_MS, migrated
+
+TICK_MS = 60_000
+PRICE = Price(sku="sim.1x", meter="gpu.ms", version=1, num=1, den=1_000, effective_at_ms=0)
+"""60 micros a minute for one GPU."""
+
+TOKENS = Price(sku="demo-echo", meter="tok.out", version=1, num=1, den=1, effective_at_ms=0)
+
+
+@dataclass
+class Node:
+    """A node's database with clocks that a test turns."""
+
+    db: Db
+    boot_ms: int = 0
+    asleep_ms: int = 0
+    boot_id: str = "boot1"
+    started_ms: int = BEGIN_MS
+
+    @property
+    def now_ms(self) -> int:
+        return self.started_ms + self.boot_ms
+
+    def passed(self, ms: int) -> "Node":
+        self.boot_ms += ms
+        return self
+
+    def slept(self, ms: int) -> "Node":
+        self.asleep_ms += ms
+        return self.passed(ms)
+
+    def tick(self, *, heartbeat: bool = False) -> Ticked:
+        time = TimeState(self.boot_id, self.started_ms, 0, 0, True)
+        moment = Tick(
+            time=time,
+            now_ms=self.now_ms,
+            boot_ms=self.boot_ms,
+            running_ms=self.boot_ms - self.asleep_ms,
+            period_ms=TICK_MS,
+            heartbeat=heartbeat,
+            skew_ms=0,
+        )
+        with self.db.unit():
+            return tick(self.db, moment, [PRICE, TOKENS])
+
+    def grant(self, *leases: Lease) -> None:
+        with self.db.unit():
+            replace_leases(self.db, leases, sent_boot_ms=self.boot_ms, boot_id=self.boot_id)
+
+    def run(self, allocation_id: str = "a_1", *, gpus: str = '["GPU-1"]') -> None:
+        with self.db.unit():
+            self.db.write(
+                """
+                INSERT INTO run (
+                    allocation_id, tenant_id, project_id, sku, kind, known, attempt, generation,
+                    phase, since_ms, detail, requested_at_ms, accelerators, spec_hash,
+                    container_id, address, boot_id, ready_at_ms, seen_at_ms
+                )
+                VALUES (:id, 't_1', 'p_1', 'sim.1x', 'service', 1, 1, 1, 'running', 0, '', 0,
+                        :gpus, '', 'c1', '', :boot_id, :now, :now)
+                """,
+                {
+                    "id": allocation_id,
+                    "gpus": gpus,
+                    "boot_id": self.boot_id,
+                    "now": self.now_ms,
+                },
+            )
+
+    def change(self, assignments: str, allocation_id: str = "a_1", **values: int | str) -> None:
+        with self.db.unit():
+            changed = self.db.write(
+                f"UPDATE run SET {assignments} WHERE allocation_id = :id",
+                {"id": allocation_id} | values,
+            )
+            assert changed == 1
+
+    def seen(self, allocation_id: str = "a_1") -> "Node":
+        self.change("seen_at_ms = :now", allocation_id, now=self.now_ms)
+        return self
+
+    def entries(self) -> list[Entry]:
+        return [read_entry(stored.entry) for stored in each_entry(self.db, 0)]
+
+    def uses(self) -> list[Use]:
+        return [entry for entry in self.entries() if isinstance(entry, Use)]
+
+    def billed_ms(self) -> int:
+        return sum(use.quantity for use in self.uses())
+
+
+def test_a_run_is_opened_used_and_closed(node: Node) -> None:
+    node.grant(Lease(7, "t_1", 100_000, HOUR_MS))
+    node.run()
+    node.tick()
+    node.passed(TICK_MS).seen().tick()
+    node.passed(30_000).change(
+        "finished_at_ms = :now, phase = 'exited', failure = 'exited'", now=node.now_ms
+    )
+    node.passed(5_000).tick()
+
+    opened, first, second, closed = node.entries()
+    assert isinstance(opened, Opened)
+    assert (opened.accelerators, opened.at_ms) == (("GPU-1",), BEGIN_MS)
+    assert isinstance(first, Use)
+    assert isinstance(second, Use)
+    assert [first.quantity, second.quantity] == [60_000, 30_000]
+    assert {first.lease_id, second.lease_id} == {7}
+    assert closed == Closed("a_1", at_ms=BEGIN_MS + 90_000, reason="exited")
+    assert [(spend.spent, spend.reserved) for spend in list_lease_spend(node.db)] == [(90, 0)]
+
+
+def test_charging_ends_with_the_request_to_release(node: Node) -> None:
+    node.grant(Lease(7, "t_1", 100_000, HOUR_MS))
+    node.run()
+    node.passed(20_000).change("released_at_ms = :now, phase = 'stopping'", now=node.now_ms)
+    node.passed(30_000).seen().tick()
+    node.change("finished_at_ms = :now, phase = 'absent'", now=node.now_ms)
+    node.passed(30_000).tick()
+
+    assert node.billed_ms() == 20_000
+
+
+def test_nothing_is_metered_past_the_moment_it_was_last_seen(node: Node) -> None:
+    node.grant(Lease(7, "t_1", 100_000, HOUR_MS))
+    node.run()
+    node.passed(40_000).seen()
+    node.passed(500_000).tick()
+
+    assert node.billed_ms() == 40_000
+
+
+def test_an_agent_that_was_down_bills_the_whole_time_of_a_container_that_stayed(
+    node: Node,
+) -> None:
+    node.grant(Lease(7, "t_1", 100_000, HOUR_MS))
+    node.run()
+    node.tick()
+
+    node.passed(40 * 60_000).seen().tick()
+
+    assert node.billed_ms() == 40 * 60_000
+    assert verify_log(node.db, None).fault is None
+
+
+def test_time_in_suspend_stands_in_the_log_and_is_not_billed(node: Node) -> None:
+    node.grant(Lease(7, "t_1", 100_000, 8 * HOUR_MS))
+    node.run()
+    node.tick()
+    node.passed(10_000).slept(6 * HOUR_MS).passed(50_000).seen().tick()
+
+    assert node.billed_ms() == 60_000
+    assert node.uses()[-1].end_ms == node.now_ms
+    assert verify_log(node.db, None).fault is None
+
+
+def test_another_attempt_goes_on_in_the_same_stream_with_nothing_used_in_between(
+    node: Node,
+) -> None:
+    node.grant(Lease(7, "t_1", 100_000, 8 * HOUR_MS))
+    node.run()
+    node.passed(60_000).change("finished_at_ms = :now, phase = 'exited'", now=node.now_ms)
+    node.tick()
+    node.passed(HOUR_MS).change(
+        "attempt = 2, container_id = 'c2', phase = 'running', closed = 0, finished_at_ms = NULL, "
+        "metered_to_ms = NULL, ready_at_ms = :now, seen_at_ms = :now",
+        now=node.now_ms,
+    )
+    node.passed(60_000).seen().tick()
+
+    assert [entry.container_id for entry in node.entries() if isinstance(entry, Opened)] == [
+        "c1",
+        "c2",
+    ]
+    assert node.billed_ms() == 120_000
+    assert verify_log(node.db, None).fault is None
+
+
+def test_a_run_without_accelerators_is_opened_and_closed_and_costs_nothing(node: Node) -> None:
+    node.grant(Lease(7, "t_1", 100, HOUR_MS))
+    node.run(gpus="[]")
+    node.tick()
+    node.passed(HOUR_MS // 2).change(
+        "finished_at_ms = :now, phase = 'exited', failure = 'exited'", now=node.now_ms
+    )
+    node.tick()
+
+    assert [type(entry) for entry in node.entries()] == [Opened, Closed]
+
+
+def test_a_tick_sets_the_next_stretch_aside_before_it_begins(node: Node) -> None:
+    node.grant(Lease(7, "t_1", 1_000, HOUR_MS))
+    node.run()
+
+    node.tick()
+
+    (spend,) = list_lease_spend(node.db)
+    assert (spend.spent, spend.reserved) == (0, 120)
+
+
+def test_a_run_that_its_lease_cannot_carry_on_is_told_to_stop_and_billed_to_its_end(
+    node: Node,
+) -> None:
+    node.grant(Lease(7, "t_1", 150, HOUR_MS))
+    node.run()
+    assert node.tick().uncovered == ()
+    node.passed(TICK_MS).seen()
+
+    assert node.tick().uncovered == ("a_1",)
+
+    verdict = list_verdicts(node.db, ["t_1"], boot_id=node.boot_id, boot_ms=node.boot_ms)["t_1"]
+    assert verdict.must_stop
+    node.passed(TICK_MS).change(
+        "finished_at_ms = :now, phase = 'exited', failure = 'lease'", now=node.now_ms
+    )
+    node.tick()
+    *_, closed, lease_closed = node.entries()
+    assert closed == Closed("a_1", node.now_ms, "lease")
+    assert lease_closed == LeaseClosed(7, "t_1", node.now_ms, spent=120, reason="spent")
+    assert node.billed_ms() == 120_000
+
+
+def test_a_run_that_never_had_a_lease_is_recorded_without_one(node: Node) -> None:
+    node.run()
+    node.passed(10_000).seen()
+
+    assert node.tick().uncovered == ("a_1",)
+
+    assert [use.lease_id for use in node.uses()] == [0]
+
+
+def test_a_top_up_covers_a_run_again(node: Node) -> None:
+    node.grant(Lease(7, "t_1", 100, HOUR_MS))
+    node.run()
+    assert node.tick().uncovered == ("a_1",)
+
+    node.grant(Lease(7, "t_1", 100, HOUR_MS), Lease(8, "t_1", 1_000, HOUR_MS))
+
+    assert node.tick().uncovered == ()
+    verdict = list_verdicts(node.db, ["t_1"], boot_id=node.boot_id, boot_ms=node.boot_ms)["t_1"]
+    assert verdict.may_start
+
+
+def test_finished_calls_become_records_once_and_before_their_lease_closes(node: Node) -> None:
+    node.grant(Lease(7, "t_1", 100, HOUR_MS))
+    node.passed(5_000)
+    _call(node, "c_1", tokens_out=30, micros=30)
+    _call(node, "c_2", tokens_out=12, micros=12)
+    node.passed(1_000).grant()
+
+    assert node.tick().calls == 2
+    assert node.tick().calls == 0
+
+    out, requests, closed = node.entries()
+    assert isinstance(out, Use)
+    assert isinstance(requests, Use)
+    assert (out.meter, out.quantity, requests.meter, requests.quantity) == ("tok.out", 42, "req", 2)
+    assert closed == LeaseClosed(7, "t_1", node.now_ms, spent=42, reason="recalled")
+
+
+def test_a_heartbeat_is_written_when_it_is_due(node: Node) -> None:
+    node.tick(heartbeat=True)
+    node.tick()
+
+    assert [type(entry) for entry in node.entries()] == [Heartbeat]
+
+
+def test_an_error_within_a_tick_leaves_no_record_and_no_spending(node: Node) -> None:
+    node.grant(Lease(7, "t_1", 1_000, HOUR_MS))
+    node.run("a_1")
+    node.run("a_2", gpus='["GPU\\u0007"]')
+    node.passed(TICK_MS).seen("a_1").seen("a_2")
+
+    with pytest.raises(AssertionError):
+        node.tick()
+
+    assert node.entries() == []
+    assert [spend.reserved for spend in list_lease_spend(node.db)] == [0]
+
+
+def test_time_goes_on_after_a_restart_and_never_back_after_a_reboot(node: Node) -> None:
+    node.passed(HOUR_MS).tick()
+
+    same, _ = begin_time(node.db, boot_id="boot1", boot_ms=HOUR_MS, wall_ms=5)
+    other, floor_ms = begin_time(node.db, boot_id="boot2", boot_ms=0, wall_ms=5)
+
+    assert same.now_ms(HOUR_MS) == BEGIN_MS + HOUR_MS
+    assert other.now_ms(0) == floor_ms == BEGIN_MS + HOUR_MS
+    assert (same.trusted, other.trusted) == (True, False)
+
+
+@given(st.lists(st.tuples(st.integers(0, 400_000), st.booleans(), st.booleans()), max_size=12))
+@settings(
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_the_bill_is_the_time_seen_however_ticks_fall(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[int, bool, bool]]
+) -> None:
+    with migrated(tmp_path_factory.mktemp("ticks")) as db:
+        node = Node(db, started_ms=BEGIN_MS + 3_500_000)
+        node.grant(Lease(7, "t_1", 10_000_000, 100 * HOUR_MS))
+        node.run()
+        asleep_ms = seen_ms = 0
+        for length_ms, sleeps, ticks in steps:
+            if sleeps and length_ms > 1_000:
+                node.tick()
+                node.slept(length_ms).seen().tick()
+                asleep_ms += length_ms
+            else:
+                node.passed(length_ms).seen()
+            seen_ms = node.boot_ms
+            if ticks:
+                node.tick()
+        node.tick()
+
+        assert node.billed_ms() == seen_ms - asleep_ms
+        assert verify_log(db, None).fault is None
+        (spend,) = list_lease_spend(db)
+        assert spend.spent == node.billed_ms() // 1_000
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[Node]:
+    with migrated(tmp_path) as db:
+        yield Node(db)
+
+
+def _call(node: Node, call_id: str, *, tokens_out: int, micros: int) -> None:
+    with node.db.unit():
+        lease = reserve(
+            node.db,
+            call_id,
+            tenant_id="t_1",
+            worst=micros,
+            boot_id=node.boot_id,
+            boot_ms=node.boot_ms,
+        )
+        settle(node.db, call_id, actual=micros)
+        node.db.write(
+            """
+            INSERT INTO call (call_id, key_id, tenant_id, project_id, model, endpoint, lease_id,
+                              worst, tokens_out, requests, micros, started_at_ms, finished_at_ms,
+                              state)
+            VALUES (:call_id, 'k_1', 't_1', 'p_1', 'demo-echo', 'chat', :lease_id, :micros,
+                    :tokens_out, 1, :micros, :now, :now, 'closed')
+            """,
+            {
+                "call_id": call_id,
+                "lease_id": lease.lease_id,
+                "micros": micros,
+                "tokens_out": tokens_out,
+                "now": node.now_ms,
+            },
+        )
