@@ -15,7 +15,7 @@ from pathlib import Path
 
 import jinja2
 
-from tests.web.sample_pages import Scene, scenes
+from tests.web.scenes import Scene, scenes
 from web import STATIC, TEMPLATES
 from web.environment import equip, static_url
 
@@ -37,7 +37,9 @@ def environment() -> jinja2.Environment:
     made = jinja2.Environment(loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True)
     equip(
         made,
-        asset=lambda path: static_url(path, hashlib.sha256((STATIC / path).read_bytes()).hexdigest()),
+        asset=lambda path: static_url(
+            path, hashlib.sha256((STATIC / path).read_bytes()).hexdigest()
+        ),
         csrf_token=lambda: "csrf-token-of-this-session",
         request_id=lambda: "r_018f6a2e",
         version="0.1.0",
@@ -51,7 +53,9 @@ def rendered(made: jinja2.Environment, scene: Scene, *, theme: str = "") -> str:
     if scene.shell is not None:
         words["shell"] = scene.shell
     html = made.get_template(scene.template).render(words)
-    return html.replace('<html lang="en"', f'<html lang="en" data-theme="{theme}"') if theme else html
+    return (
+        html.replace('<html lang="en"', f'<html lang="en" data-theme="{theme}"') if theme else html
+    )
 
 
 @dataclass

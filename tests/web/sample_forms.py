@@ -45,27 +45,41 @@ LAUNCH_PAGE = LaunchPage(
     "018f6a2e7c9d4b11aa",
     SKUS,
     (1, 2, 4, 8),
-    (Choice("any", "Any site in Kenya or South Africa (lowest latency first)"),
-     Choice("nbo-telecom-1", "nbo-telecom-1, Nairobi")),
+    (
+        Choice("any", "Any site in Kenya or South Africa (lowest latency first)"),
+        Choice("nbo-telecom-1", "nbo-telecom-1, Nairobi"),
+    ),
     REVIEW,
-    Form({"sku": "a100", "gpu_count": "2", "place": "any",
-          "image": "registry.example/pytorch:2.9-cuda12.8"}),
+    Form(
+        {
+            "sku": "a100",
+            "gpu_count": "2",
+            "place": "any",
+            "image": "registry.example/pytorch:2.9-cuda12.8",
+        }
+    ),
     (Choice("demo-echo", "Demo model server"),),
-)  # fmt: skip
+)
 LAUNCH_REFUSED = replace(
     LAUNCH_PAGE,
     form=Form(
         {"sku": "a100", "gpu_count": "2", "image": "NOT AN IMAGE", "environment": "FOO"},
-        (FieldError("image", "“NOT AN IMAGE” is no image name: use small letters and no spaces."),
-         FieldError("environment", "Line 1 has no “=”: write NAME=value."),
-         FieldError("place", "Choose where it may run.")),
+        (
+            FieldError(
+                "image", "“NOT AN IMAGE” is no image name: use small letters and no spaces."
+            ),
+            FieldError("environment", "Line 1 has no “=”: write NAME=value."),
+            FieldError("place", "Choose where it may run."),
+        ),
     ),
     shortfall=Shortfall(2_590_000, 9_000_000, 6_410_000, "/billing/add-funds?return_to=/launch"),
     refused="No site can take this now.",
     refused_hint="Nothing was created. Choose fewer GPUs or another place.",
-    placement=(PlacementRow("nbo-telecom-1", "2 × A100", "1 × A100", "too few free GPUs"),
-               PlacementRow("cpt-uni-2", "2 × A100", "4 × A100", "outside the chosen country")),
-)  # fmt: skip
+    placement=(
+        PlacementRow("nbo-telecom-1", "2 × A100", "1 × A100", "too few free GPUs"),
+        PlacementRow("cpt-uni-2", "2 × A100", "4 × A100", "outside the chosen country"),
+    ),
+)
 
 SECRET = NewSecret(
     "Node key for nbo-telecom-9-gpu01",
@@ -83,28 +97,61 @@ TICKS = (
     PathStep("Test container ran", "future"),
     PathStep("First usage checkpoint verified", "future"),
 )
-WAITING = NewNodeKeyPage(NOW_MS, "/nodes/n_9?part=waiting", "n_9", "nbo-telecom-9-gpu01",
-                         "/nodes/n_9", False, TICKS, 70_000, "cloud.example", SECRET,
-                         "Found 7 GPUs, declared 8.")  # fmt: skip
+WAITING = NewNodeKeyPage(
+    NOW_MS,
+    "/nodes/n_9?part=waiting",
+    "n_9",
+    "nbo-telecom-9-gpu01",
+    "/nodes/n_9",
+    False,
+    TICKS,
+    70_000,
+    "cloud.example",
+    SECRET,
+    "Found 7 GPUs, declared 8.",
+)
 ONLINE = replace(
-    WAITING, online=True, secret=None, mismatch="", quiet_ms=0,
+    WAITING,
+    online=True,
+    secret=None,
+    mismatch="",
+    quiet_ms=0,
     steps=tuple(replace(step, status="done", at_ms=NOW_MS) for step in TICKS),
-)  # fmt: skip
+)
 
 KEYS = ApiKeysPage(
     NOW_MS,
-    (ApiKeyRow("k_1", "checkout service", "ok_91bc", "active", NOW_MS - 9 * DAY_MS, "amina", 12, 12,
-               NOW_MS + 80 * DAY_MS, NOW_MS - MINUTE_MS, 3_410_000, 50_000_000),
-     ApiKeyRow("k_2", "old notebook", "ok_03de", "revoked", NOW_MS - 99 * DAY_MS, "amina", 11, 12)),
+    (
+        ApiKeyRow(
+            "k_1",
+            "checkout service",
+            "ok_91bc",
+            "active",
+            NOW_MS - 9 * DAY_MS,
+            "amina",
+            12,
+            12,
+            NOW_MS + 80 * DAY_MS,
+            NOW_MS - MINUTE_MS,
+            3_410_000,
+            50_000_000,
+        ),
+        ApiKeyRow(
+            "k_2", "old notebook", "ok_03de", "revoked", NOW_MS - 99 * DAY_MS, "amina", 11, 12
+        ),
+    ),
     "f_1",
     "https://cloud.example/v1",
-)  # fmt: skip
+)
 API_SECRET = NewSecret(
-    "Key “checkout service”", "ok_91bcQmZ0y1k9s8d7f6g5h4j3k2l1p0o9i8u7y6t5", "ok_91bc",
-    "checkout-service.env", "OUTSTATION_API_KEY=ok_91bcQmZ0y1k9\n",
+    "Key “checkout service”",
+    "ok_91bcQmZ0y1k9s8d7f6g5h4j3k2l1p0o9i8u7y6t5",
+    "ok_91bc",
+    "checkout-service.env",
+    "OUTSTATION_API_KEY=ok_91bcQmZ0y1k9\n",
     "curl https://cloud.example/v1/models -H 'Authorization: Bearer ok_91bcQmZ0y1k9'",
     "List the models it may use",
-)  # fmt: skip
+)
 
 COUNTRIES = (Choice("KE", "Kenya"), Choice("ZA", "South Africa"))
 KINDS = (Choice("telecom_room", "Telecom room"), Choice("university", "University"))
@@ -115,9 +162,18 @@ NEW_NODE = NewNodePage(
     (Choice("s_1", "nbo-telecom-1, Nairobi"),), (Choice("h100", "NVIDIA H100 80GB"),), "f_2"
 )
 NEW_SITE = NewSitePage(KINDS, LINKS, COUNTRIES, "f_3")
-CHECK_EMAIL = CheckEmailPage("a…a@umoja.example", "amina@umoja.example", "at_1", NOW_MS,
-                             NOW_MS + 30 * SECOND_MS, NOW_MS + 15 * MINUTE_MS)  # fmt: skip
-AMOUNTS = tuple(Choice(value, f"${value}") for value in ("25", "50", "100")) + (
+CHECK_EMAIL = CheckEmailPage(
+    "a…a@umoja.example",
+    "amina@umoja.example",
+    "at_1",
+    NOW_MS,
+    NOW_MS + 30 * SECOND_MS,
+    NOW_MS + 15 * MINUTE_MS,
+)
+AMOUNTS = (
+    Choice("25", "$25"),
+    Choice("50", "$50"),
+    Choice("100", "$100"),
     Choice("other", "Other"),
 )
 ADD_FUNDS = AddFundsPage(6_410_000, "f_4", AMOUNTS, Form({"amount": "50"}), demo=True)
@@ -126,16 +182,22 @@ FORM_SCENES: dict[str, tuple[str, object, Shell | None]] = {
     "login": ("registry/accounts/sign_in.html", SignInPage(), None),
     "login-refused": (
         "registry/accounts/sign_in.html",
-        SignInPage(Form({"email": "x"}, (FieldError("email", "This is no e-mail address."),)),
-                   problem="This link was used already.", problem_hint="Ask for a new one below."),
+        SignInPage(
+            Form({"email": "x"}, (FieldError("email", "This is no e-mail address."),)),
+            problem="This link was used already.",
+            problem_hint="Ask for a new one below.",
+        ),
         None,
     ),
     "login-cleared": ("registry/accounts/sign_in.html", SignInPage(cleared=True), None),
     "check-email": ("registry/accounts/check_email.html", CHECK_EMAIL, None),
     "check-email-wrong": (
         "registry/accounts/check_email.html",
-        replace(CHECK_EMAIL, outbox=".demo/outbox",
-                form=Form({"code": "123456"}, (FieldError("code", "This code is wrong."),))),
+        replace(
+            CHECK_EMAIL,
+            outbox=".demo/outbox",
+            form=Form({"code": "123456"}, (FieldError("code", "This code is wrong."),)),
+        ),
         None,
     ),
     "confirm": (
@@ -163,17 +225,27 @@ FORM_SCENES: dict[str, tuple[str, object, Shell | None]] = {
         shell("/access/api-keys"),
     ),
     "api-keys-created": (
-        "registry/access/api_keys.html", replace(KEYS, secret=API_SECRET), shell("/access/api-keys"),
+        "registry/access/api_keys.html",
+        replace(KEYS, secret=API_SECRET),
+        shell("/access/api-keys"),
     ),
     "node-add": ("registry/nodes/new.html", NEW_NODE, shell("/nodes/new")),
     "node-add-refused": (
-        "registry/nodes/new.html", replace(NEW_NODE, form=Form({}, WRONG)), shell("/nodes/new"),
+        "registry/nodes/new.html",
+        replace(NEW_NODE, form=Form({}, WRONG)),
+        shell("/nodes/new"),
     ),
-    "node-add-no-site": ("registry/nodes/new.html", replace(NEW_NODE, sites=()), shell("/nodes/new")),
+    "node-add-no-site": (
+        "registry/nodes/new.html",
+        replace(NEW_NODE, sites=()),
+        shell("/nodes/new"),
+    ),
     "node-key-shown": ("registry/nodes/new_key.html", WAITING, shell("/nodes/new")),
     "node-key-online": ("registry/nodes/new_key.html", ONLINE, shell("/nodes/new")),
     "site-add": ("registry/sites/new.html", NEW_SITE, shell("/sites/new")),
     "site-add-refused": (
-        "registry/sites/new.html", replace(NEW_SITE, form=Form({}, WRONG)), shell("/sites/new"),
+        "registry/sites/new.html",
+        replace(NEW_SITE, form=Form({}, WRONG)),
+        shell("/sites/new"),
     ),
-}  # fmt: skip
+}

@@ -94,23 +94,54 @@ WORKLOADS = (
 )
 
 GPUS = (
-    GpuRow(0, "A100 80GB", "GPU-5f1c0d2e-8a11-4b1e-9f0a-000000000000", True, 81_920, 61_000, 87, 64,
-           310, "train-sw-llm", "/workloads/a_00001"),
-    GpuRow(1, "A100 80GB", "GPU-5f1c0d2e-8a11-4b1e-9f0a-000000000001", True, 81_920, 512, 0, 41, 62),
+    GpuRow(
+        0,
+        "A100 80GB",
+        "GPU-5f1c0d2e-8a11-4b1e-9f0a-000000000000",
+        True,
+        81_920,
+        61_000,
+        87,
+        64,
+        310,
+        "train-sw-llm",
+        "/workloads/a_00001",
+    ),
+    GpuRow(
+        1, "A100 80GB", "GPU-5f1c0d2e-8a11-4b1e-9f0a-000000000001", True, 81_920, 512, 0, 41, 62
+    ),
     GpuRow(2, "A100 80GB", "GPU-5f1c0d2e-8a11-4b1e-9f0a-000000000002", False, 81_920),
-)  # fmt: skip
+)
 
 FUNDS = Funds(6_410_000, 4_700_000, 4_909_000, 312_400_000, 12_300_000, "low")
 NO_FUNDS = Funds(0, 0, None, 0, 0, "depleted")
 
 ATTENTION = (
-    AttentionItem("bad", "Critical", "acc-park-3-gpu02 lost contact; 6 workloads keep running there",
-                  "A. Mensah · Site visit booked 14:00", "/nodes/n_3", NOW_MS - 3 * HOUR_MS),
-    AttentionItem("warn", "Degraded", "GPU 5 at 91 °C on acc-park-3-gpu01, clocks lowered",
-                  "Unassigned", "/nodes/n_4", NOW_MS - 42 * MINUTE_MS),
-    AttentionItem("stale", "Held", "Usage log of kgl-hosp-1 not verified since 09:12",
-                  "Waiting for its next contact", "/nodes/n_5", NOW_MS - 26 * MINUTE_MS),
-)  # fmt: skip
+    AttentionItem(
+        "bad",
+        "Critical",
+        "acc-park-3-gpu02 lost contact; 6 workloads keep running there",
+        "A. Mensah · Site visit booked 14:00",
+        "/nodes/n_3",
+        NOW_MS - 3 * HOUR_MS,
+    ),
+    AttentionItem(
+        "warn",
+        "Degraded",
+        "GPU 5 at 91 °C on acc-park-3-gpu01, clocks lowered",
+        "Unassigned",
+        "/nodes/n_4",
+        NOW_MS - 42 * MINUTE_MS,
+    ),
+    AttentionItem(
+        "stale",
+        "Held",
+        "Usage log of kgl-hosp-1 not verified since 09:12",
+        "Waiting for its next contact",
+        "/nodes/n_5",
+        NOW_MS - 26 * MINUTE_MS,
+    ),
+)
 
 STEPS = (
     PathStep("Requested", "done", NOW_MS - 95 * SECOND_MS, "by amina"),
@@ -127,10 +158,16 @@ ACTIVITY = (
 )
 
 RECEIPTS = tuple(
-    ReceiptRow(NOW_MS - (number + 1) * MINUTE_MS, NOW_MS - number * MINUTE_MS, 120_000, "gpu.ms",
-               123_333, f"/billing/receipts/cloud.example/log/n_1/0/{number}")
+    ReceiptRow(
+        NOW_MS - (number + 1) * MINUTE_MS,
+        NOW_MS - number * MINUTE_MS,
+        120_000,
+        "gpu.ms",
+        123_333,
+        f"/billing/receipts/cloud.example/log/n_1/0/{number}",
+    )
     for number in range(4)
-)  # fmt: skip
+)
 
 
 def spend(chart_id: str = "spend") -> Chart:
@@ -155,8 +192,16 @@ def ledger_rows(many: int) -> tuple[LedgerRow, ...]:
     return tuple(
         LedgerRow(NOW_MS - number * MINUTE_MS, "Added funds (demo)", 0, 50_000_000, 56_410_000)
         if number % 5 == 4
-        else LedgerRow(NOW_MS - number * MINUTE_MS, "train-sw-llm", 61_667 + number * 7, 0,
-                       6_410_000 - number * 61_667, "/workloads/a_00001", 120_000, "gpu.ms",
-                       f"/billing/receipts/cloud.example/log/n_1/0/{number}")
+        else LedgerRow(
+            NOW_MS - number * MINUTE_MS,
+            "train-sw-llm",
+            61_667 + number * 7,
+            0,
+            6_410_000 - number * 61_667,
+            "/workloads/a_00001",
+            120_000,
+            "gpu.ms",
+            f"/billing/receipts/cloud.example/log/n_1/0/{number}",
+        )
         for number in range(many)
-    )  # fmt: skip
+    )

@@ -111,6 +111,8 @@ document.addEventListener("htmx:after:request", (event) => {
   showFreshness();
 });
 
+for (const failed of ["htmx:response:error", "htmx:error"]) document.addEventListener(failed, showFreshness);
+
 // Nothing moves under the pointer: while a row has focus or hover, rows keep their order.
 function keepOrder(region, fresh) {
   if (!region.querySelector("tbody tr:hover, tbody tr:focus-within")) return;
