@@ -5,14 +5,34 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import msgspec
-from sqlalchemy import ColumnElement, Row, and_, func, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    Select,
+    and_,
+    case,
+    func,
+    or_,
+    select,
+    update,
+)
 
-from protocol.lifecycle import HOLDING, State
+from protocol.lifecycle import FINAL, HOLDING, State
 from protocol.manifest import Manifest
 from protocol.observed import ObservedAllocation
 from protocol.refusal import Refusal
+from protocol.usage import GPU_MS
+from registry.allocations import seen as shown
+from registry.allocations.filter import WorkloadFilter
+from registry.allocations.seen import SeenAllocation, SeenEvent
 from registry.store.database import Db
+from registry.store.tables.access import api_key
+from registry.store.tables.accounts import person
 from registry.store.tables.allocations import allocation, allocation_event
+from registry.store.tables.catalogue import sku
+from registry.store.tables.nodes import node
+from registry.store.tables.sites import site
+from registry.store.tables.usage import stream
 
 PAGE_ROWS = 50
 
@@ -51,16 +71,6 @@ class Allocation:
     container_id: str
     accelerators: tuple[str, ...]
     exit_code: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class AllocationEvent:
-    """One step of the state path."""
-
-    at_ms: int
-    state: State
-    fact: str
-    actor: str
 
 
 def insert_allocation(db: Db, made: Allocation) -> None:
@@ -104,46 +114,6 @@ def get_allocation(db: Db, allocation_id: str, *, tenant_id: str) -> Allocation:
     return found
 
 
-def list_allocations(
-    db: Db,
-    *,
-    tenant_id: str | None = None,
-    project_id: str | None = None,
-    states: Iterable[State] | None = None,
-    before: tuple[int, str] | None = None,
-    limit: int = PAGE_ROWS,
-) -> list[Allocation]:
-    """Return allocations, youngest first, at most `limit` of those older than `before`.
-
-    before  (created_at_ms, allocation_id) of the last row of the page above
-    """
-    wanted: list[ColumnElement[bool]] = []
-    if tenant_id is not None:
-        wanted.append(allocation.c.tenant_id == tenant_id)
-    if project_id is not None:
-        wanted.append(allocation.c.project_id == project_id)
-    if states is not None:
-        wanted.append(allocation.c.state.in_([state.value for state in states]))
-    if before is not None:
-        at_ms, allocation_id = before
-        wanted.append(
-            or_(
-                allocation.c.created_at_ms < at_ms,
-                and_(
-                    allocation.c.created_at_ms == at_ms,
-                    allocation.c.allocation_id < allocation_id,
-                ),
-            )
-        )
-    rows = db.execute(
-        select(allocation)
-        .where(*wanted)
-        .order_by(allocation.c.created_at_ms.desc(), allocation.c.allocation_id.desc())
-        .limit(limit)
-    )
-    return [_read(row) for row in rows]
-
-
 def list_on_node(db: Db, node_id: str, *, cleaned: bool = False) -> list[Allocation]:
     """Return what a node still has to do with, oldest first; all it ever had if `cleaned`."""
     wanted = [allocation.c.node_id == node_id]
@@ -153,25 +123,10 @@ def list_on_node(db: Db, node_id: str, *, cleaned: bool = False) -> list[Allocat
     return [_read(row) for row in rows]
 
 
-def list_events(db: Db, allocation_id: str) -> list[AllocationEvent]:
-    """Return the state path from its beginning."""
-    rows = db.execute(
-        select(
-            allocation_event.c.at_ms,
-            allocation_event.c.state,
-            allocation_event.c.fact,
-            allocation_event.c.actor,
-        )
-        .where(allocation_event.c.allocation_id == allocation_id)
-        .order_by(allocation_event.c.event_id)
-    )
-    return [AllocationEvent(row.at_ms, State(row.state), row.fact, row.actor) for row in rows]
-
-
 def held_by_node(db: Db) -> dict[str, int]:
     """Return how many accelerators each node has promised, by node id."""
     rows = db.execute(
-        select(allocation.c.node_id, func.sum(allocation.c.accelerator_count))
+        select(allocation.c.node_id, func.sum(allocation.c.accelerator_count).label("held"))
         .where(
             or_(
                 allocation.c.state.in_([state.value for state in HOLDING]),
@@ -180,28 +135,18 @@ def held_by_node(db: Db) -> dict[str, int]:
         )
         .group_by(allocation.c.node_id)
     )
-    return {node_id: int(held) for node_id, held in rows}
-
-
-def count_by_state(db: Db, tenant_id: str) -> dict[State, int]:
-    """Return how many allocations the tenant has in each state."""
-    rows = db.execute(
-        select(allocation.c.state, func.count())
-        .where(allocation.c.tenant_id == tenant_id)
-        .group_by(allocation.c.state)
-    )
-    return {State(state): count for state, count in rows}
+    return {row.node_id: int(row.held) for row in rows}
 
 
 def hourly_by_tenant(db: Db, node_id: str) -> dict[str, int]:
     """Return what each tenant's live allocations on the node cost an hour, in micros."""
     live = [State.PROVISIONING.value, State.ACTIVE.value]
     rows = db.execute(
-        select(allocation.c.tenant_id, func.sum(allocation.c.hourly_micros))
+        select(allocation.c.tenant_id, func.sum(allocation.c.hourly_micros).label("micros"))
         .where(allocation.c.node_id == node_id, allocation.c.state.in_(live))
         .group_by(allocation.c.tenant_id)
     )
-    return {tenant_id: int(micros) for tenant_id, micros in rows}
+    return {row.tenant_id: int(row.micros) for row in rows}
 
 
 def move_state(
@@ -249,6 +194,156 @@ def note_observed(db: Db, seen: ObservedAllocation, *, at_ms: int) -> None:
             ready_at_ms=func.coalesce(allocation.c.ready_at_ms, seen.ready_at_ms),
         )
     )
+
+
+def list_seen(
+    db: Db,
+    tenant_id: str,
+    *,
+    project_id: str | None,
+    tab: str,
+    wanted: WorkloadFilter,
+    now_ms: int,
+    before: tuple[int, str] | None = None,
+    limit: int = PAGE_ROWS,
+) -> list[SeenAllocation]:
+    """Return a tab of the list, youngest first, at most `limit` of those older than `before`.
+
+    before  (created_at_ms, allocation_id) of the last row of the page above
+    """
+    conditions = [*_within(tenant_id, project_id), _tab(tab, now_ms)]
+    if wanted.states is not None:
+        conditions.append(allocation.c.state.in_([state.value for state in wanted.states]))
+    conditions += [_has(site.c.name, text) for text in wanted.sites]
+    conditions += [_has(allocation.c.name, text) for text in wanted.names]
+    if before is not None:
+        conditions.append(_older(before))
+    return _seen(db, _seen_rows().where(*conditions).limit(limit))
+
+
+def find_seen(db: Db, allocation_id: str) -> SeenAllocation | None:
+    """Return one allocation with what pages show beside it."""
+    rows = _seen(db, _seen_rows().where(allocation.c.allocation_id == allocation_id))
+    return rows[0] if rows else None
+
+
+def list_charging(db: Db, tenant_id: str, *, limit: int = PAGE_ROWS) -> list[SeenAllocation]:
+    """Return what the tenant is charged for at present, youngest first."""
+    active = allocation.c.state == State.ACTIVE.value
+    return _seen(db, _seen_rows().where(allocation.c.tenant_id == tenant_id, active).limit(limit))
+
+
+def hourly_of(db: Db, tenant_id: str) -> int:
+    """Return what everything the tenant is charged for costs an hour, in micros."""
+    active = allocation.c.state == State.ACTIVE.value
+    spent = func.coalesce(func.sum(allocation.c.hourly_micros), 0)
+    return int(db.value(select(spent).where(allocation.c.tenant_id == tenant_id, active)))
+
+
+def count_tabs(db: Db, tenant_id: str, *, project_id: str | None, now_ms: int) -> dict[str, int]:
+    """Return how many allocations each tab of the list holds."""
+    columns = [
+        func.coalesce(func.sum(case((_tab(tab, now_ms), 1), else_=0)), 0) for tab in shown.TABS
+    ]
+    joined = allocation.join(node, node.c.node_id == allocation.c.node_id)
+    row = db.row(select(*columns).select_from(joined).where(*_within(tenant_id, project_id)))
+    assert row is not None
+    return {tab: int(count) for tab, count in zip(shown.TABS, row, strict=True)}
+
+
+def list_seen_events(db: Db, allocation_id: str) -> list[SeenEvent]:
+    """Return the state path from its beginning, with names instead of ids."""
+    event = allocation_event.c
+    rows = db.rows(
+        select(event.at_ms, event.state, event.fact, _name_of(event.actor).label("actor"))
+        .where(event.allocation_id == allocation_id)
+        .order_by(event.event_id)
+    )
+    return [SeenEvent(row.at_ms, State(row.state), row.fact, row.actor) for row in rows]
+
+
+def _seen_rows() -> Select[tuple[object, ...]]:
+    of_this = stream.c.owner_id == allocation.c.allocation_id
+    charged = select(func.coalesce(func.sum(stream.c.charged), 0)).where(of_this)
+    verified_to = select(func.max(stream.c.end_ms)).where(of_this, stream.c.meter == GPU_MS)
+    last_fact = (
+        select(allocation_event.c.fact)
+        .where(allocation_event.c.allocation_id == allocation.c.allocation_id)
+        .order_by(allocation_event.c.event_id.desc())
+        .limit(1)
+    )
+    return (
+        select(
+            allocation,
+            sku.c.name.label("sku_name"),
+            sku.c.accelerator_model,
+            sku.c.simulated,
+            node.c.name.label("node_name"),
+            node.c.last_contact_at_ms,
+            site.c.name.label("site_name"),
+            site.c.tenant_id.label("site_tenant_id"),
+            _name_of(allocation.c.created_by).label("owner"),
+            charged.scalar_subquery().label("charged_micros"),
+            verified_to.scalar_subquery().label("verified_to_ms"),
+            func.coalesce(last_fact.scalar_subquery(), "").label("last_fact"),
+        )
+        .join(sku, sku.c.sku_id == allocation.c.sku_id)
+        .join(node, node.c.node_id == allocation.c.node_id)
+        .join(site, site.c.site_id == node.c.site_id)
+        .order_by(allocation.c.created_at_ms.desc(), allocation.c.allocation_id.desc())
+    )
+
+
+def _name_of(subject: ColumnElement[str]) -> ColumnElement[str]:
+    email = select(person.c.email).where(person.c.person_id == subject).scalar_subquery()
+    key = select(api_key.c.name).where(api_key.c.api_key_id == subject).scalar_subquery()
+    return func.coalesce(email, key, subject)
+
+
+def _within(tenant_id: str, project_id: str | None) -> list[ColumnElement[bool]]:
+    own = [allocation.c.tenant_id == tenant_id]
+    return own if project_id is None else [*own, allocation.c.project_id == project_id]
+
+
+def _older(before: tuple[int, str]) -> ColumnElement[bool]:
+    at_ms, allocation_id = before
+    made = allocation.c.created_at_ms
+    return or_(made < at_ms, and_(made == at_ms, allocation.c.allocation_id < allocation_id))
+
+
+def _tab(tab: str, now_ms: int) -> ColumnElement[bool]:
+    ended = _in(FINAL)
+    ended_at = allocation.c.ended_at_ms
+    if tab == "active":
+        return or_(~ended, ended_at > now_ms - shown.KEPT_IN_ACTIVE_MS)
+    if tab == "history":
+        return and_(ended, ended_at > now_ms - shown.HISTORY_MS)
+    silent = and_(_in(shown.ON_NODE), node.c.last_contact_at_ms < now_ms - shown.NO_CONTACT_MS)
+    failed = and_(_in(shown.ENDED_BADLY), ended_at > now_ms - shown.FAILED_SHOWN_MS)
+    return or_(_in(shown.STUCK), failed, silent)
+
+
+def _in(states: Iterable[State]) -> ColumnElement[bool]:
+    return allocation.c.state.in_(sorted(state.value for state in states))
+
+
+def _has(column: ColumnElement[str], text: str) -> ColumnElement[bool]:
+    return func.lower(column).contains(text, autoescape=True)
+
+
+def _seen(db: Db, rows: Select[tuple[object, ...]]) -> list[SeenAllocation]:
+    return [_read_seen(row) for row in db.execute(rows)]
+
+
+def _read_seen(row: Row[tuple[object, ...]]) -> SeenAllocation:
+    found = row._mapping
+    values = {name: found[name] for name in SeenAllocation.__slots__}
+    values["state"] = State(values["state"])
+    values["manifest"] = msgspec.json.decode(values["manifest"], type=Manifest)
+    values["accelerators"] = tuple(json.loads(values["accelerators"]))
+    values["simulated"] = bool(values["simulated"])
+    values["charged_micros"] = int(values["charged_micros"])
+    return SeenAllocation(**values)
 
 
 def _read(row: Row[tuple[object, ...]]) -> Allocation:
