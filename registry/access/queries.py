@@ -1,6 +1,7 @@
 """SQL of access."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Row, func, insert, or_, select, update
@@ -82,6 +83,13 @@ def list_keys(db: Db, tenant_id: str) -> list[ApiKey]:
     """Return the keys of a tenant, newest first."""
     statement = select(api_key).where(api_key.c.tenant_id == tenant_id)
     return [_key(row) for row in db.rows(statement.order_by(api_key.c.api_key_id.desc()))]
+
+
+def list_key_owners(db: Db, ids: Sequence[str]) -> list[tuple[str, str, str]]:
+    """Return (key, tenant, project) of those of the ids that are keys, revoked ones too."""
+    wanted = select(api_key.c.api_key_id, api_key.c.tenant_id, api_key.c.project_id)
+    rows = db.rows(wanted.where(api_key.c.api_key_id.in_(list(ids))))
+    return [(row.api_key_id, row.tenant_id, row.project_id) for row in rows]
 
 
 def count_keys(db: Db, tenant_id: str) -> int:

@@ -1,7 +1,7 @@
 """SQL of the allocations and their events."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -121,6 +121,14 @@ def list_on_node(db: Db, node_id: str, *, cleaned: bool = False) -> list[Allocat
         wanted.append(allocation.c.cleaned_at_ms.is_(None))
     rows = db.execute(select(allocation).where(*wanted).order_by(allocation.c.created_at_ms))
     return [_read(row) for row in rows]
+
+
+def list_owners_on(db: Db, node_id: str, ids: Sequence[str]) -> list[Allocation]:
+    """Return those of the ids that are allocations of this node, whatever their state."""
+    wanted = select(allocation).where(
+        allocation.c.node_id == node_id, allocation.c.allocation_id.in_(list(ids))
+    )
+    return [_read(row) for row in db.execute(wanted)]
 
 
 def held_by_node(db: Db) -> dict[str, int]:

@@ -2,14 +2,12 @@
 
 from collections.abc import Iterable
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
 from protocol import desired, key_set
 from protocol.clock import DAY_MS
 from protocol.desired import DesiredAllocation, DesiredState
 from protocol.key_set import ApiKeyFact, KeySet
 from protocol.price import Price
-from protocol.signing import Envelope, seal
+from protocol.signing import Envelope, SigningKey, seal
 from protocol.sync import SYNC_INTERVAL_BUSY_MS, SYNC_INTERVAL_MS
 
 KEY_SET_LIFE_MS = DAY_MS
@@ -30,7 +28,7 @@ def sealed_desired(
     generation: int,
     allocations: Iterable[DesiredAllocation],
     prices: Iterable[Price],
-    key: Ed25519PrivateKey,
+    key: SigningKey,
 ) -> Envelope:
     """Return the desired state of a node, signed."""
     state = DesiredState(
@@ -58,7 +56,7 @@ def sealed_key_set(
     version: int,
     keys: Iterable[ApiKeyFact],
     now_ms: int,
-    key: Ed25519PrivateKey,
+    key: SigningKey,
 ) -> Envelope:
     """Return the key set of a node, signed."""
     key_set_ = KeySet(

@@ -1,0 +1,238 @@
+"""A sync as one unit of work: take in what the node says, answer what it should hear."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from protocol.enrolment import TrustKey
+from protocol.health import Finding
+from protocol.http_signature import AGE_MS_MAX, read_signed_request
+from protocol.key_set import ApiKeyFact
+from protocol.lease import Lease
+from protocol.refusal import SignatureRefused
+from protocol.signing import Envelope, SigningKey
+from protocol.sync import LogAnswer, LogProblem, SyncAnswer, SyncRequest
+from registry.access.queries import get_key_set_version, list_key_owners, list_keys_for_node
+from registry.allocations.operations import list_desired, observe
+from registry.allocations.queries import hourly_by_tenant, list_owners_on
+from registry.catalogue.queries import list_prices
+from registry.gateway.operations import record_models
+from registry.incidents.operations import close_finding, open_finding, record_findings
+from registry.leases.operations import grant_for_node, surroundings
+from registry.nodes.operations import note_contact, spend_nonce
+from registry.nodes.queries import Node, find_node_by_key, get_node, note_key_set_sent
+from registry.store.database import Db
+from registry.sync.answer import (
+    desired_due,
+    key_set_due,
+    next_interval_ms,
+    sealed_desired,
+    sealed_key_set,
+)
+from registry.usage.log_state import LogIdentity, OwnerFact
+from registry.usage.operations import ingest, standing_answer
+
+LOG_REFUSED = "log_refused"
+
+
+@dataclass(frozen=True, slots=True)
+class SyncPolicy:
+    """What the registry was set up with.
+
+    site_share_basis_points  what a site earns of what is charged for its work
+    quick_ms                 a fixed interval between calls, for a demo; None for the usual ones
+    """
+
+    domain: str
+    key: SigningKey
+    trust_keys: tuple[TrustKey, ...]
+    site_share_basis_points: int
+    quick_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SignedCall:
+    """A request as it came, before anybody believes it."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The node that signed a call, and the nonce it spent on it."""
+
+    node_id: str
+    nonce: str
+
+
+def caller_of(db: Db, call: SignedCall, *, now_ms: int) -> Caller | SignatureRefused:
+    """Return which node signed the call, or why that is not believed.
+
+    The nonce is spent by asking.  A refusal is noted: at the node whose key was named, else in the
+    audit.
+    """
+    known: list[Node] = []
+
+    def public_key_of(key_id: str) -> bytes | None:
+        node = find_node_by_key(db, key_id)
+        if node is None or node.revoked:
+            return None
+        known.append(node)
+        return node.public_key
+
+    try:
+        signed_by = read_signed_request(
+            method=call.method,
+            url=call.url,
+            headers=call.headers,
+            body=call.body,
+            public_key_of=public_key_of,
+            now_ms=now_ms,
+        )
+        expires_at_ms = signed_by.created_at_ms + 2 * AGE_MS_MAX
+        if not spend_nonce(db, signed_by.key_id, signed_by.nonce, expires_at_ms=expires_at_ms):
+            raise SignatureRefused(
+                "signature_replayed", "This very call was made before; it was not done again."
+            )
+    except SignatureRefused as refused:
+        _note_refused(db, known[0] if known else None, refused, now_ms=now_ms)
+        return refused
+    return Caller(node_id=known[0].node_id, nonce=signed_by.nonce)
+
+
+def sync(
+    db: Db, node_id: str, request: SyncRequest, *, policy: SyncPolicy, now_ms: int
+) -> SyncAnswer:
+    """Take in one call of an enrolled node and return the answer to it.
+
+    What the node logged is taken in as a step of its own: if it is refused, the rest still holds.
+    """
+    note_contact(db, node_id, request, now_ms=now_ms)
+    record_findings(db, node_id, request.findings, now_ms=now_ms)
+    observe(db, node_id, request.allocations, now_ms=now_ms)
+    record_models(db, node_id, request.models, now_ms=now_ms)
+    log = _log(db, get_node(db, node_id), request, policy=policy, now_ms=now_ms)
+    keys = list_keys_for_node(db, node_id, now_ms=now_ms)
+    leases = _leases(db, node_id, request, keys, now_ms=now_ms)
+    node = get_node(db, node_id)
+    desired = _desired(db, node, request, policy=policy)
+    return SyncAnswer(
+        now_ms=now_ms,
+        log=log,
+        leases=tuple(leases),
+        trust_keys=policy.trust_keys,
+        next_interval_ms=next_interval_ms(
+            (seen.phase for seen in request.allocations),
+            settled=desired is None,
+            quick_ms=policy.quick_ms,
+        ),
+        desired=desired,
+        key_set=_key_set(db, node, request, keys, policy=policy, now_ms=now_ms),
+    )
+
+
+def list_owners(db: Db, node_id: str, ids: Sequence[str]) -> Mapping[str, OwnerFact]:
+    """Return who pays for streams: allocations of this node, and API keys, by id."""
+    allocations = {
+        one.allocation_id: OwnerFact(
+            tenant_id=one.tenant_id,
+            project_id=one.project_id,
+            sku=one.sku_id,
+            accelerator_count=one.accelerator_count,
+            released_at_ms=one.release_at_ms,
+        )
+        for one in list_owners_on(db, node_id, ids)
+    }
+    keys = {
+        key_id: OwnerFact(tenant_id=tenant_id, project_id=project_id)
+        for key_id, tenant_id, project_id in list_key_owners(db, ids)
+    }
+    return allocations | keys
+
+
+def _log(db: Db, node: Node, request: SyncRequest, *, policy: SyncPolicy, now_ms: int) -> LogAnswer:
+    assert node.public_key is not None
+    identity = LogIdentity(
+        node_id=node.node_id,
+        epoch=node.log_epoch,
+        public_key=node.public_key,
+        site_id=node.site_id,
+        site_share_basis_points=policy.site_share_basis_points,
+    )
+    if request.log is None:
+        answer = standing_answer(db, identity, domain=policy.domain)
+    else:
+        answer = ingest(
+            db,
+            identity,
+            request.log,
+            surroundings=surroundings(list_owners=list_owners, list_prices=list_prices),
+            now_ms=now_ms,
+            registry_key=policy.key,
+            domain=policy.domain,
+        )
+    if answer.problem is None:
+        close_finding(db, node.node_id, code=LOG_REFUSED, now_ms=now_ms)
+    else:
+        finding = _log_finding(answer.problem, now_ms)
+        open_finding(db, node.node_id, finding, now_ms=now_ms)
+    return answer
+
+
+def _log_finding(problem: LogProblem, now_ms: int) -> Finding:
+    return Finding(
+        code=LOG_REFUSED,
+        severity="critical",
+        subject="",
+        since_ms=now_ms,
+        detail=f"{problem.code}: {problem.message}"[:512],
+        remedy=(
+            "Nothing of the refused entries was posted. Run `outstation-agent verify-log` on the "
+            "node; if its disk was restored or changed, enrol it anew with a fresh secret."
+        ),
+    )
+
+
+def _leases(
+    db: Db, node_id: str, request: SyncRequest, keys: Sequence[ApiKeyFact], *, now_ms: int
+) -> list[Lease]:
+    serves = any(model.ready for model in request.models)
+    serving = {key.tenant_id for key in keys} if serves else set()
+    burn = hourly_by_tenant(db, node_id)
+    return grant_for_node(db, node_id, burn=burn, serving=serving, now_ms=now_ms)
+
+
+def _desired(db: Db, node: Node, request: SyncRequest, *, policy: SyncPolicy) -> Envelope | None:
+    if not desired_due(request.desired_generation, node.generation):
+        return None
+    return sealed_desired(
+        node.node_id,
+        generation=node.generation,
+        allocations=list_desired(db, node.node_id),
+        prices=list_prices(db),
+        key=policy.key,
+    )
+
+
+def _key_set(
+    db: Db,
+    node: Node,
+    request: SyncRequest,
+    keys: Sequence[ApiKeyFact],
+    *,
+    policy: SyncPolicy,
+    now_ms: int,
+) -> Envelope | None:
+    version = get_key_set_version(db)
+    due = key_set_due(
+        held_version=request.key_set_version,
+        version=version,
+        sealed_at_ms=node.key_set_sent_at_ms,
+        now_ms=now_ms,
+    )
+    if not due:
+        return None
+    note_key_set_sent(db, node.node_id, now_ms=now_ms)
+    return sealed_key_set(node.node_id, version=version, keys=keys, now_ms=now_ms, key=policy.key)
