@@ -21,7 +21,7 @@ class Run:
     since_ms          when the phase began
     requested_at_ms   when the intent was written; nothing is charged from before it
     address           of the container, for probe and gateway; empty while there is none
-    boot_id           of the boot in which the container was started
+    boot_id           of the boot in which it was begun, then of that in which it was started
     seen_at_ms        when the engine last had it running: nothing is charged past it
     stop_reason       why it is being stopped: `released`, `lease`, `probe_timeout`
     released_at_ms    when its release was asked for
