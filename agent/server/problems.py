@@ -19,6 +19,7 @@ REQUEST_ID = web.RequestKey("request_id", str)
 NEW_ID: web.AppKey[NewId] = web.AppKey("new_id")
 OPENAI_PREFIXES = ("/v1/", "/api/v1/")
 PROBLEM_TYPE = "application/problem+json"
+SERVER_NAME = "outstation"
 
 ERROR_TYPES = {
     400: "invalid_request_error",
@@ -93,7 +94,7 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
     response.headers["x-request-id"] = request.get(REQUEST_ID, "")
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Cache-Control"] = "no-store"
-    response.headers["Server"] = "outstation"
+    response.headers["Server"] = SERVER_NAME
 
 
 def _problem(refusal: Refusal, request_id: str) -> dict[str, object]:
