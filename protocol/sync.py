@@ -48,6 +48,7 @@ class SyncRequest(msgspec.Struct, frozen=True):
     """What the node holds and sees.
 
     sequence  counts the calls of this boot; a second machine with the same key shows by it
+    key_set_issued_at_ms  when the registry signed the key set that the node holds
     log       None when the registry has everything
     """
 
@@ -65,6 +66,7 @@ class SyncRequest(msgspec.Struct, frozen=True):
     models: Annotated[tuple[ServedModel, ...], msgspec.Meta(max_length=MODELS_MAX)]
     findings: Annotated[tuple[Finding, ...], msgspec.Meta(max_length=FINDINGS_MAX)]
     leases: Annotated[tuple[LeaseSpend, ...], msgspec.Meta(max_length=LEASES_MAX)]
+    key_set_issued_at_ms: Moment | None = None
     log: LogBatch | None = None
 
 

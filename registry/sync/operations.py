@@ -19,7 +19,7 @@ from registry.gateway.operations import record_models
 from registry.incidents.operations import close_finding, open_finding, record_findings
 from registry.leases.operations import grant_for_node, surroundings
 from registry.nodes.operations import note_contact, spend_nonce
-from registry.nodes.queries import Node, find_node_by_key, get_node, note_key_set_sent
+from registry.nodes.queries import Node, find_node_by_key, get_node
 from registry.store.database import Db
 from registry.sync.answer import (
     desired_due,
@@ -152,6 +152,33 @@ def list_owners(db: Db, node_id: str, ids: Sequence[str]) -> Mapping[str, OwnerF
     return allocations | keys
 
 
+def _note_refused(db: Db, node: Node | None, refused: SignatureRefused, *, now_ms: int) -> None:
+    if node is None:
+        record(
+            db,
+            actor="unknown",
+            action="node.sync",
+            object_id="",
+            tenant_id=None,
+            detail={"code": refused.code},
+            result="refused",
+            now_ms=now_ms,
+        )
+        return
+    finding = Finding(
+        code=refused.code,
+        severity="warning",
+        subject="",
+        since_ms=now_ms,
+        detail=f"A call in this node's name was refused: {refused.message}"[:512],
+        remedy=(
+            "If the node's clock is right and this goes on, somebody else may hold its key or "
+            "repeat its calls: revoke the key and enrol the node anew."
+        ),
+    )
+    open_finding(db, node.node_id, finding, now_ms=now_ms)
+
+
 def _log(db: Db, node: Node, request: SyncRequest, *, policy: SyncPolicy, now_ms: int) -> LogAnswer:
     assert node.public_key is not None
     identity = LogIdentity(
@@ -229,10 +256,9 @@ def _key_set(
     due = key_set_due(
         held_version=request.key_set_version,
         version=version,
-        sealed_at_ms=node.key_set_sent_at_ms,
+        sealed_at_ms=request.key_set_issued_at_ms,
         now_ms=now_ms,
     )
     if not due:
         return None
-    note_key_set_sent(db, node.node_id, now_ms=now_ms)
     return sealed_key_set(node.node_id, version=version, keys=keys, now_ms=now_ms, key=policy.key)
