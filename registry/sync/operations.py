@@ -14,6 +14,7 @@ from protocol.sync import LogAnswer, LogProblem, SyncAnswer, SyncRequest
 from registry.access.queries import get_key_set_version, list_key_owners, list_keys_for_node
 from registry.allocations.operations import list_desired, observe
 from registry.allocations.queries import hourly_by_tenant, list_owners_on
+from registry.audit.operations import record
 from registry.catalogue.queries import list_prices
 from registry.gateway.operations import record_models
 from registry.incidents.operations import close_finding, open_finding, record_findings
