@@ -1,7 +1,7 @@
-# Each line under a name is a command a person could type.  PYTHON picks the interpreter (3.11 or
-# newer) of the virtual environment; WORKERS says over how many processes the tests are spread.
+# Each line under a name is a command a person could type.  PYTHON is the interpreter (3.11 or
+# newer) of the virtual environment; WORKERS the number of test processes, `logical`: one per CPU.
 PYTHON ?= python3
-WORKERS ?= 2
+WORKERS ?= logical
 RUN := .venv/bin/python -m
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -17,7 +17,7 @@ demo:
 test:
 	packaging/ensure.sh test
 	$(MAKE) --no-print-directory venv assets
-	$(RUN) pytest -q -n $(WORKERS) --dist loadfile
+	$(RUN) pytest -q -n $(WORKERS) --maxprocesses 4 --dist worksteal
 
 venv: .venv/.complete
 

@@ -28,7 +28,7 @@ need() { # need PACKAGE CHECK...
 docker_answers() { has docker && docker info >/dev/null 2>&1; }
 busybox_is_static() { has busybox && ! ldd "$(readlink -f "$(command -v busybox)")"; }
 postgres_is_there() { compgen -G '/usr/lib/postgresql/*/bin/initdb'; }
-c_compiles() { has gcc && echo '#include <stdio.h>' | gcc -E -; }
+c_compiles() { has gcc && gcc -E - <<<'#include <stdio.h>'; }
 
 check_python() {
     "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ||
