@@ -1,0 +1,136 @@
+"""Holds follow leases, and leases follow money."""
+
+from dataclasses import replace
+
+from protocol.usage import Heartbeat
+from registry.leases.allotment import HOLD_MS, LIFE_MS
+from registry.leases.operations import close, grant_first, grant_for_node, release_overdue, settle
+from registry.leases.queries import exposure_by_node, find_lease, list_open
+from registry.ledger.queries import change_credit_limit, get_balance
+from registry.store.database import Db
+from tests.registry.books import books, give
+from tests.registry.recording import START_MS, Recorder, desk
+from tests.services.databases import Databases
+
+UNIT = 1_000_000
+
+
+def test_a_node_is_answered_all_its_live_leases(databases: Databases) -> None:
+    with books(databases) as database, database.unit() as db:
+        give(db, "t_1", 40 * UNIT)
+        give(db, "t_2", 40 * UNIT, src="bank:2")
+
+        leases = grant_for_node(db, "n_1", burn={"t_1": 2 * UNIT}, serving={"t_2"}, now_ms=5)
+        again = grant_for_node(db, "n_1", burn={"t_1": 2 * UNIT}, serving={"t_2"}, now_ms=8)
+
+        assert [(one.tenant_id, one.amount, one.expires_in_ms) for one in leases] == [
+            ("t_1", 8 * UNIT, LIFE_MS),
+            ("t_2", 1 * UNIT, LIFE_MS),
+        ]
+        assert [(one.lease_id, one.expires_in_ms) for one in again] == [
+            (one.lease_id, LIFE_MS - 3) for one in leases
+        ]
+        assert get_balance(db, "t_1").held == 8 * UNIT
+
+
+def test_a_tenant_without_money_gets_no_lease(databases: Databases) -> None:
+    with books(databases) as database, database.unit() as db:
+        assert grant_for_node(db, "n_1", burn={"t_1": UNIT}, serving=(), now_ms=0) == []
+        assert grant_first(db, "t_1", "n_1", hourly_micros=UNIT, now_ms=0) is None
+
+
+def test_credit_can_be_leased_too(databases: Databases) -> None:
+    with books(databases) as database, database.unit() as db:
+        change_credit_limit(db, "t_1", 100 * UNIT)
+
+        (lease,) = grant_for_node(db, "n_1", burn={"t_1": UNIT}, serving=(), now_ms=0)
+
+        assert lease.amount == 4 * UNIT
+
+
+def test_a_suspended_tenant_s_leases_are_left_out_and_stay_held(databases: Databases) -> None:
+    with books(databases) as database, database.unit() as db:
+        give(db, "t_1", 40 * UNIT)
+        grant_for_node(db, "n_1", burn={"t_1": UNIT}, serving=(), now_ms=0)
+
+        assert grant_for_node(db, "n_1", burn={}, serving=(), now_ms=5) == []
+
+        assert get_balance(db, "t_1").held == 4 * UNIT
+
+
+def test_a_node_with_a_frozen_log_gets_no_lease(databases: Databases) -> None:
+    with desk(databases) as here:
+        node = Recorder(entries=[])
+        node.record(Heartbeat(at_ms=START_MS, boottime_ms=1, skew_ms=0))
+        here.take(node.batch())
+        other = replace(node, entries=[])
+        other.record(Heartbeat(at_ms=START_MS, boottime_ms=2, skew_ms=0))
+        here.take(other.batch())
+
+        def work(db: Db) -> None:
+            give(db, "t_1", 40 * UNIT)
+            assert grant_for_node(db, "n_1", burn={"t_1": UNIT}, serving=(), now_ms=5) == []
+
+        here.within(work)
+
+
+def test_settling_takes_from_the_hold_and_never_beyond_the_lease(databases: Databases) -> None:
+    with books(databases) as database, database.unit() as db:
+        lease_id = _leased(db)
+
+        assert settle(db, lease_id, 3 * UNIT) == 3 * UNIT
+        assert get_balance(db, "t_1").held == 1 * UNIT
+        assert settle(db, lease_id, 3 * UNIT) == 1 * UNIT
+        assert settle(db, lease_id, 3 * UNIT) == 0
+
+        assert get_balance(db, "t_1").held == 0
+
+
+def test_closing_gives_the_rest_back_once(databases: Databases) -> None:
+    with books(databases) as database, database.unit() as db:
+        lease_id = _leased(db)
+        settle(db, lease_id, UNIT)
+
+        assert close(db, lease_id, 5)
+        assert not close(db, lease_id, 6)
+
+        assert get_balance(db, "t_1").held == 0
+        assert settle(db, lease_id, UNIT) == 0
+        lease = find_lease(db, lease_id)
+        assert lease is not None
+        assert (lease.state, lease.settled) == ("closed", UNIT)
+
+
+def test_an_expired_lease_keeps_its_hold_until_the_longest_absence_is_over(
+    databases: Databases,
+) -> None:
+    with books(databases) as database, database.unit() as db:
+        lease_id = _leased(db)
+
+        assert grant_for_node(db, "n_1", burn={}, serving=(), now_ms=LIFE_MS) == []
+        assert release_overdue(db, now_ms=HOLD_MS - 1) == 0
+        assert get_balance(db, "t_1").held == 4 * UNIT
+        assert release_overdue(db, now_ms=HOLD_MS) == 1
+
+        assert get_balance(db, "t_1").held == 0
+        lease = find_lease(db, lease_id)
+        assert lease is not None
+        assert lease.state == "released"
+
+
+def test_exposure_is_told_by_node(databases: Databases) -> None:
+    with books(databases) as database, database.unit() as db:
+        give(db, "t_1", 40 * UNIT)
+        for node_id in ("n_1", "n_2"):
+            grant_for_node(db, node_id, burn={"t_1": UNIT}, serving=(), now_ms=0)
+        settle(db, list_open(db, "n_2")[0].lease_id, UNIT)
+
+        assert exposure_by_node(db, "t_1") == {"n_1": 4 * UNIT, "n_2": 3 * UNIT}
+
+
+def _leased(db: Db) -> int:
+    """A lease of four units on node n_1."""
+    give(db, "t_1", 40 * UNIT)
+    (lease,) = grant_for_node(db, "n_1", burn={"t_1": UNIT}, serving=(), now_ms=0)
+    assert lease.amount == 4 * UNIT
+    return lease.lease_id

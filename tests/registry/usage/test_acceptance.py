@@ -1,0 +1,224 @@
+"""Every rule between entries, each broken once."""
+
+from dataclasses import replace
+
+import pytest
+
+from protocol.refusal import LogRefused
+from protocol.usage import GPU_MS, Entry, Heartbeat
+from registry.rating.price_book import PriceBook
+from registry.usage.acceptance import AHEAD_MS_MAX, Accepted, accept
+from registry.usage.log_state import LeaseStanding, Standing
+from registry.usage.tally import Tally
+from tests.registry.recording import (
+    NOW_MS,
+    OWNERS,
+    PRICES,
+    START_MS,
+    closed,
+    lease_closed,
+    minutes,
+    opened,
+    time_use,
+    tokens,
+)
+
+MINUTE_MS = 60_000
+FIRST, SECOND = minutes(2, lease_id=1)
+LEASES = {
+    1: LeaseStanding("t_1", "n_1", amount=10**9, settled=0, state="open"),
+    2: LeaseStanding("t_2", "n_1", amount=10**9, settled=0, state="open"),
+    3: LeaseStanding("t_1", "n_2", amount=10**9, settled=0, state="open"),
+    4: LeaseStanding("t_1", "n_1", amount=30_000, settled=0, state="open"),
+    5: LeaseStanding("t_1", "n_1", amount=10**9, settled=0, state="released"),
+}
+REFUSED: list[tuple[str, list[Entry]]] = [
+    ("owner_unknown", [replace(FIRST, allocation_id="a_other_node")]),
+    ("owner_unknown", [replace(opened("a_1", "GPU-1"), allocation_id="a_other_node")]),
+    ("tenant_wrong", [opened("a_1", "GPU-1"), replace(FIRST, tenant_id="t_2")]),
+    ("tenant_wrong", [replace(opened("a_1", "GPU-1"), tenant_id="t_2")]),
+    ("project_wrong", [opened("a_1", "GPU-1"), replace(FIRST, project_id="p_2")]),
+    ("sku_wrong", [opened("a_1", "GPU-1"), replace(FIRST, sku="h200.2x")]),
+    ("lease_unknown", [opened("a_1", "GPU-1"), replace(FIRST, lease_id=9)]),
+    ("lease_unknown", [lease_closed(9)]),
+    ("lease_tenant", [opened("a_1", "GPU-1"), replace(FIRST, lease_id=2)]),
+    ("lease_tenant", [lease_closed(2, "t_1")]),
+    ("lease_node", [opened("a_1", "GPU-1"), replace(FIRST, lease_id=3)]),
+    ("use_unopened", [FIRST]),
+    ("use_unopened", [opened("a_1", "GPU-1"), closed(at_ms=START_MS), FIRST]),
+    ("cumulative_broken", [opened("a_1", "GPU-1"), FIRST, FIRST]),
+    ("cumulative_broken", [opened("a_1", "GPU-1"), SECOND]),
+    ("cumulative_broken", [tokens(5, before=0, lease_id=1), tokens(5, before=4, lease_id=1)]),
+    (
+        "interval_gap",
+        [
+            opened("a_1", "GPU-1"),
+            FIRST,
+            replace(SECOND, begin_ms=SECOND.begin_ms + 1, quantity=59_999, cumulative=119_999),
+        ],
+    ),
+    ("interval_overlap", [opened("a_1", "GPU-1"), FIRST, replace(SECOND, begin_ms=START_MS)]),
+    ("interval_before_open", [opened("a_1", "GPU-1", at_ms=START_MS + 1), FIRST]),
+    ("over_capacity", [opened("a_1"), FIRST]),
+    (
+        "over_capacity",
+        [opened("a_1", "GPU-1"), replace(FIRST, quantity=60_001, cumulative=60_001)],
+    ),
+    ("accelerator_count", [opened("a_1", "GPU-1", "GPU-2")]),
+    ("opened_twice", [opened("a_1", "GPU-1"), opened("a_1", "GPU-2")]),
+    (
+        "opened_twice",
+        [opened("a_1", "GPU-1"), closed(at_ms=START_MS + 5), opened("a_1", at_ms=START_MS + 4)],
+    ),
+    ("accelerator_sold_twice", [opened("a_1", "GPU-1"), opened("a_3", "GPU-1")]),
+    (
+        "accelerator_sold_twice",
+        [
+            opened("a_1", "GPU-1"),
+            closed(at_ms=START_MS + 5),
+            opened("a_3", "GPU-1", at_ms=START_MS + 4),
+        ],
+    ),
+    ("closed_unopened", [closed(at_ms=START_MS)]),
+    (
+        "closed_unopened",
+        [opened("a_1", "GPU-1"), closed(at_ms=START_MS + 1), closed(at_ms=START_MS + 2)],
+    ),
+    ("closed_before_use", [opened("a_1", "GPU-1"), FIRST, closed(at_ms=FIRST.end_ms - 1)]),
+    ("closed_before_use", [opened("a_1", "GPU-1"), closed(at_ms=START_MS - 1)]),
+    ("price_missing", [replace(tokens(5, before=0, lease_id=1), sku="unpriced")]),
+    ("price_missing", [tokens(5, before=0, lease_id=1, at_ms=START_MS - 2 * 3_600_000)]),
+    ("entry_future", [Heartbeat(at_ms=NOW_MS + AHEAD_MS_MAX + 1, boottime_ms=1, skew_ms=0)]),
+    ("entry_future", [opened("a_1", "GPU-1", at_ms=NOW_MS + AHEAD_MS_MAX + 1)]),
+    ("entry_future", [lease_closed(1, at_ms=NOW_MS + AHEAD_MS_MAX + 1)]),
+    ("entry_future", [tokens(5, before=0, lease_id=1, at_ms=NOW_MS + AHEAD_MS_MAX)]),
+]
+
+
+@pytest.mark.parametrize(("code", "entries"), REFUSED)
+def test_a_broken_rule_is_refused_by_name_and_place(code: str, entries: list[Entry]) -> None:
+    with pytest.raises(LogRefused) as refused:
+        _accept(entries, first_index=100)
+
+    assert refused.value.code == code
+    assert refused.value.index == 100 + len(entries) - 1
+
+
+def test_an_allocation_is_opened_used_closed_and_opened_again() -> None:
+    again_ms = START_MS + 10 * MINUTE_MS
+    more = time_use(again_ms, again_ms + MINUTE_MS, before=120_000, lease_id=1)
+
+    accepted, standing, tally = _accept(
+        [
+            opened("a_1", "GPU-1"),
+            FIRST,
+            SECOND,
+            closed(at_ms=SECOND.end_ms),
+            opened("a_3", "GPU-1", at_ms=SECOND.end_ms),
+            closed("a_3", at_ms=again_ms),
+            opened("a_1", "GPU-1", at_ms=again_ms),
+            more,
+        ]
+    )
+
+    stream = standing.streams["a_1", GPU_MS, "h200.1x"]
+    assert (stream.cumulative, stream.first_index, stream.last_index) == (180_000, 1, 7)
+    assert stream.charged == stream.rated == 180_000 * 2_500_000 // 3_600_000
+    assert tally.tenants["t_1"].charged == stream.charged
+    assert accepted.openings == {"a_1", "a_3"}
+    assert standing.accelerators["GPU-1"].held_by == "a_1"
+
+
+def test_a_minute_that_begins_before_its_opening_again_is_refused() -> None:
+    with pytest.raises(LogRefused, match="interval_before_open"):
+        _accept(
+            [
+                opened("a_1", "GPU-1"),
+                FIRST,
+                closed(at_ms=FIRST.end_ms + 5),
+                opened("a_1", "GPU-1", at_ms=FIRST.end_ms + 10),
+                SECOND,
+            ]
+        )
+
+
+def test_what_a_lease_does_not_cover_is_ours() -> None:
+    _, standing, tally = _accept(
+        [opened("a_1", "GPU-1"), replace(FIRST, lease_id=4), replace(SECOND, lease_id=4)]
+    )
+
+    rated = 120_000 * 2_500_000 // 3_600_000
+    tenant = tally.tenants["t_1"]
+    assert (tenant.charged, tenant.overrun, tenant.late) == (30_000, rated - 30_000, 0)
+    assert standing.leases[4].settled == 30_000
+
+
+def test_usage_after_its_lease_closed_is_late() -> None:
+    accepted, _, tally = _accept(
+        [opened("a_1", "GPU-1"), FIRST, lease_closed(1), lease_closed(1), SECOND]
+    )
+
+    tenant = tally.tenants["t_1"]
+    assert (tenant.charged, tenant.late) == (41_666, 83_333 - 41_666)
+    assert list(accepted.leases_closed) == [1]
+
+
+def test_usage_of_a_lease_that_was_given_back_is_late() -> None:
+    _, _, tally = _accept([opened("a_1", "GPU-1"), replace(FIRST, lease_id=5)])
+
+    assert (tally.tenants["t_1"].charged, tally.tenants["t_1"].late) == (0, 41_666)
+
+
+@pytest.mark.parametrize(
+    ("released_ms", "charged"), [(0, 0), (30_000, 20_833), (60_000, 41_666), (90_000, 62_500)]
+)
+def test_nothing_is_charged_from_the_release_on(released_ms: int, charged: int) -> None:
+    _, _, tally = _accept(
+        [opened("a_1", "GPU-1"), FIRST, SECOND], released_at_ms=START_MS + released_ms
+    )
+
+    tenant = tally.tenants["t_1"]
+    assert (tenant.charged, tenant.late) == (charged, 83_333 - charged)
+
+
+def test_a_price_takes_effect_on_its_hour() -> None:
+    edge = START_MS + 60 * MINUTE_MS
+    before, after = (
+        time_use(at, at + MINUTE_MS, before=(at - edge + MINUTE_MS), lease_id=1)
+        for at in (edge - MINUTE_MS, edge)
+    )
+
+    _, standing, _ = _accept([opened("a_1", "GPU-1", at_ms=before.begin_ms), before, after])
+
+    dearer = 120_000 * 3_100_000 // 3_600_000 - 60_000 * 3_100_000 // 3_600_000
+    assert standing.streams["a_1", GPU_MS, "h200.1x"].rated == 41_666 + dearer
+
+
+def test_tokens_of_one_minute_may_come_under_two_leases() -> None:
+    _, _, tally = _accept([tokens(5, before=0, lease_id=1), tokens(7, before=5, lease_id=4)])
+
+    assert tally.settled == {1: 0, 4: 1}
+
+
+def test_a_heartbeat_changes_nothing() -> None:
+    accepted, _, tally = _accept([Heartbeat(at_ms=START_MS, boottime_ms=1, skew_ms=-3)])
+
+    assert accepted == Accepted()
+    assert tally.tenants == {}
+
+
+def _accept(
+    entries: list[Entry], *, first_index: int = 0, released_at_ms: int | None = None
+) -> tuple[Accepted, Standing, Tally]:
+    owners = OWNERS | {"a_1": replace(OWNERS["a_1"], released_at_ms=released_at_ms)}
+    standing = Standing(owners=owners, leases={at: replace(lease) for at, lease in LEASES.items()})
+    tally = Tally(PriceBook(PRICES), site_id="s_1", share_basis_points=7_000)
+    accepted = accept(
+        entries,
+        first_index=first_index,
+        node_id="n_1",
+        standing=standing,
+        tally=tally,
+        now_ms=NOW_MS,
+    )
+    return accepted, standing, tally
