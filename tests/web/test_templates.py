@@ -20,6 +20,14 @@ STYLE_GZ_BYTES_MAX = 12 * 1024
 SCRIPTS_GZ_BYTES_MAX = 8 * 1024
 FRAGMENT_GZ_BYTES_MAX = 6 * 1024
 PAGE_ROWS = 50
+COLD_GZ_BYTES_MAX = {
+    "login": 65_000,
+    "launch": 85_000,
+    "nodes": 90_000,
+    "node": 90_000,
+    "home": 120_000,
+    "billing": 120_000,
+}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -119,6 +127,15 @@ def test_the_style_sheet_and_the_scripts_stay_within_their_budgets() -> None:
     assert len(gzip.compress(scripts)) <= SCRIPTS_GZ_BYTES_MAX
 
 
+@pytest.mark.parametrize("name", sorted(COLD_GZ_BYTES_MAX))
+def test_a_first_visit_stays_within_its_budget(name: str, pages: dict[str, str]) -> None:
+    files = set(re.findall(r"/static/([^?\"#]+)", pages[name]))
+    weights = {file: _sent_bytes(STATIC / file) for file in files}
+
+    total = sum(weights.values()) + len(gzip.compress(pages[name].encode()))
+    assert total <= COLD_GZ_BYTES_MAX[name], weights
+
+
 def test_every_icon_a_template_names_is_in_the_sprite(vendor: Path, pages: dict[str, str]) -> None:
     sprite = (vendor / "icons.svg").read_text()
     used = set(re.findall(r"#i-([a-z0-9-]+)", "".join(pages.values())))
@@ -130,6 +147,11 @@ def test_addresses_of_files_change_with_their_bytes_but_those_of_fonts_do_not() 
     assert static_url("css/house.css", "a" * 64) == "/static/css/house.css?v=aaaaaaaaaaaa"
     assert static_url("vendor/inter-5.3.0.woff2", "a" * 64) == "/static/vendor/inter-5.3.0.woff2"
     assert "/vendor/inter-5.3.0.woff2" in (STATIC / "css/house.css").read_text().replace("..", "")
+
+
+def _sent_bytes(path: Path) -> int:
+    content = path.read_bytes()
+    return len(content) if path.suffix == ".woff2" else len(gzip.compress(content))
 
 
 def _escaped(text: str) -> str:
