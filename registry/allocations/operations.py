@@ -1,6 +1,6 @@
 """Launch, release, and what a node's report moves: each one unit of work."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from protocol.desired import DesiredAllocation
@@ -23,7 +23,12 @@ from registry.catalogue.queries import Sku, get_sku, list_prices, list_skus
 from registry.leases.operations import grant_first
 from registry.ledger.queries import get_balance
 from registry.nodes.operations import bump_generation
-from registry.nodes.queries import Node, list_accelerators, list_nodes
+from registry.nodes.queries import (
+    Node,
+    NodeAccelerator,
+    list_every_accelerator,
+    list_nodes,
+)
 from registry.nodes.standing import standing
 from registry.store.database import Db
 from registry.tenants.queries import Project, get_project
@@ -48,6 +53,15 @@ class Market:
     blocking: dict[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """Every enrolled node, their accelerators, and how many each node has promised."""
+
+    nodes: tuple[Node, ...]
+    cards: tuple[NodeAccelerator, ...]
+    held: dict[str, int]
+
+
 def launch(
     db: Db,
     form: LaunchForm,
@@ -65,7 +79,8 @@ def launch(
     hourly = hourly_price(db, sku, now_ms=now_ms) * form.count
     check_balance(db, project.tenant_id, hourly)
     wish = wish_of(form, sku)
-    node = placed(wish, candidates(db, sku.accelerator_model, market=market, now_ms=now_ms))
+    nodes = candidates(fleet(db), sku.accelerator_model, market=market, now_ms=now_ms)
+    node = placed(wish, nodes)
     made = _requested(form, wish, project=project, node=node, hourly=hourly)
     made = replace(
         made, allocation_id=new_id("allocation"), created_by=actor.subject, created_at_ms=now_ms
@@ -136,12 +151,32 @@ def list_desired(db: Db, node_id: str) -> list[DesiredAllocation]:
     return [_desired(found, skus[found.sku_id]) for found in queries.list_on_node(db, node_id)]
 
 
-def candidates(db: Db, model: str, *, market: Market, now_ms: int) -> list[Candidate]:
-    """Return every enrolled node as placement sees it."""
-    held = queries.held_by_node(db)
-    nodes = [node for node in list_nodes(db) if node.public_key is not None and not node.revoked]
-    used_w: dict[str, int] = {}
-    return [_candidate(db, node, model, held, used_w, market, now_ms) for node in nodes]
+def fleet(db: Db) -> Fleet:
+    """Return every enrolled node with its accelerators, and how many of them are promised."""
+    nodes = [node for node in list_nodes(db) if node.public_key is not None]
+    return Fleet(
+        nodes=tuple(nodes),
+        cards=tuple(list_every_accelerator(db, [node.node_id for node in nodes])),
+        held=queries.held_by_node(db),
+    )
+
+
+def candidates(fleet: Fleet, model: str, *, market: Market, now_ms: int) -> tuple[Candidate, ...]:
+    """Return every enrolled node as placement of this accelerator model sees it."""
+    cards: dict[str, list[NodeAccelerator]] = {}
+    for card in fleet.cards:
+        if card.model == model:
+            cards.setdefault(card.node_id, []).append(card)
+    return tuple(
+        _candidate(
+            node,
+            cards.get(node.node_id, []),
+            held=fleet.held.get(node.node_id, 0),
+            blocked_by=market.blocking.get(node.node_id),
+            now_ms=now_ms,
+        )
+        for node in fleet.nodes
+    )
 
 
 def wish_of(form: LaunchForm, sku: Sku) -> Wish:
@@ -229,16 +264,6 @@ def _requested(
         hourly_micros=hourly,
         created_by="",
         created_at_ms=0,
-        ready_at_ms=None,
-        release_at_ms=None,
-        ended_at_ms=None,
-        cleaned_at_ms=None,
-        phase="",
-        phase_detail="",
-        observed_at_ms=None,
-        container_id="",
-        accelerators=(),
-        exit_code=None,
     )
 
 
@@ -264,15 +289,13 @@ def _write_path(db: Db, made: Allocation, *, sku: Sku, node: Candidate) -> None:
 
 
 def _candidate(
-    db: Db,
     node: Node,
-    model: str,
-    held: dict[str, int],
-    used_w: dict[str, int],
-    market: Market,
+    cards: Sequence[NodeAccelerator],
+    *,
+    held: int,
+    blocked_by: str | None,
     now_ms: int,
 ) -> Candidate:
-    cards = [card for card in list_accelerators(db, node.node_id) if card.model == model]
     healthy = sum(card.healthy for card in cards)
     return Candidate(
         node_id=node.node_id,
@@ -281,12 +304,12 @@ def _candidate(
         site_name=node.site_name,
         country=node.country,
         standing=standing(node.last_contact_at_ms, now_ms=now_ms),
-        blocked_by=market.blocking.get(node.node_id),
-        free=max(0, healthy - held.get(node.node_id, 0)),
+        blocked_by=blocked_by,
+        free=max(0, healthy - held),
         total=len(cards),
         simulated=node.simulated,
         site_power_w=node.site_power_w,
-        site_used_w=used_w.get(node.site_id, 0),
+        site_used_w=0,
     )
 
 

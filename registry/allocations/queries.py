@@ -25,6 +25,7 @@ from protocol.usage import GPU_MS
 from registry.allocations import seen as shown
 from registry.allocations.filter import WorkloadFilter
 from registry.allocations.seen import SeenAllocation, SeenEvent
+from registry.nodes.standing import SILENT_MS
 from registry.store.database import Db
 from registry.store.tables.access import api_key
 from registry.store.tables.accounts import person
@@ -61,16 +62,16 @@ class Allocation:
     hourly_micros: int
     created_by: str
     created_at_ms: int
-    ready_at_ms: int | None
-    release_at_ms: int | None
-    ended_at_ms: int | None
-    cleaned_at_ms: int | None
-    phase: str
-    phase_detail: str
-    observed_at_ms: int | None
-    container_id: str
-    accelerators: tuple[str, ...]
-    exit_code: int | None
+    ready_at_ms: int | None = None
+    release_at_ms: int | None = None
+    ended_at_ms: int | None = None
+    cleaned_at_ms: int | None = None
+    phase: str = ""
+    phase_detail: str = ""
+    observed_at_ms: int | None = None
+    container_id: str = ""
+    accelerators: tuple[str, ...] = ()
+    exit_code: int | None = None
 
 
 def insert_allocation(db: Db, made: Allocation) -> None:
@@ -326,7 +327,7 @@ def _tab(tab: str, now_ms: int) -> ColumnElement[bool]:
         return or_(~ended, ended_at > now_ms - shown.KEPT_IN_ACTIVE_MS)
     if tab == "history":
         return and_(ended, ended_at > now_ms - shown.HISTORY_MS)
-    silent = and_(_in(shown.ON_NODE), node.c.last_contact_at_ms < now_ms - shown.NO_CONTACT_MS)
+    silent = and_(_in(shown.ON_NODE), node.c.last_contact_at_ms < now_ms - SILENT_MS)
     failed = and_(_in(shown.ENDED_BADLY), ended_at > now_ms - shown.FAILED_SHOWN_MS)
     return or_(_in(shown.STUCK), failed, silent)
 

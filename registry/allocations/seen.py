@@ -2,14 +2,12 @@
 
 from dataclasses import dataclass
 
-from protocol.clock import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
+from protocol.clock import DAY_MS, HOUR_MS, MINUTE_MS
 from protocol.lifecycle import FINAL, State
 from protocol.manifest import Manifest
+from registry.nodes.standing import SILENT_MS
 
 TABS = ("active", "attention", "history")
-
-NO_CONTACT_MS = 45 * SECOND_MS
-"""A node that was not heard from for longer is said to be silent."""
 
 KEPT_IN_ACTIVE_MS = 10 * MINUTE_MS
 """So long a workload that ended stays in the list where it was seen last."""
@@ -82,7 +80,7 @@ class SeenAllocation:
     def silent_since_ms(self, now_ms: int) -> int | None:
         """Return when its node was last heard of, if that is too long ago to matter."""
         last = self.last_contact_at_ms
-        if self.state not in ON_NODE or last is None or now_ms - last <= NO_CONTACT_MS:
+        if self.state not in ON_NODE or last is None or now_ms - last <= SILENT_MS:
             return None
         return last
 
