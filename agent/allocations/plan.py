@@ -30,6 +30,7 @@ from agent.allocations.actions import (
     Start,
     Stop,
     Wait,
+    allocation_of,
 )
 from agent.allocations.run import LIVE_PHASES, Run, is_settled, last_tick_ms
 from agent.allocations.runtime import Container
@@ -75,12 +76,16 @@ class Sight:
 
 
 def plan(sight: Sight) -> list[Action]:
-    """Return at most one action for each allocation, in the order of their ids."""
+    """Return at most one action for each allocation.
+
+    Those that have a container come first: its GPUs must be noted as held before any is given out.
+    """
     wanted = {} if sight.desired is None else _by_id(sight.desired.allocations)
     present = _containers_by_id(sight)
     ids = sorted({*wanted, *sight.runs, *present})
     steps = (_step(sight, wanted.get(id_), sight.runs.get(id_), present.get(id_)) for id_ in ids)
-    return [step for step in steps if step is not None]
+    actions = [step for step in steps if step is not None]
+    return sorted(actions, key=lambda action: allocation_of(action) not in present)
 
 
 def strangers(sight: Sight) -> list[Container]:
