@@ -133,6 +133,11 @@ def find_backing(db: Db, holder: str) -> int | None:
     return reservation[0] if reservation else None
 
 
+def find_newest_lease(db: Db, tenant_id: str) -> int | None:
+    """Return the newest lease the tenant had here, closed or not, or None if it had none."""
+    return queries.find_newest_lease(db, tenant_id)
+
+
 def close_ended(db: Db, *, boot_id: str, boot_ms: int, now_ms: int) -> int:
     """Close the leases that ended and back nothing any more; return how many.
 

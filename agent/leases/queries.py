@@ -229,6 +229,18 @@ def find_any_lease(db: Db, tenant_id: str) -> int | None:
     return row["lease_id"] if row else None
 
 
+def find_newest_lease(db: Db, tenant_id: str) -> int | None:
+    """Return the newest lease of the tenant, open ones first, or None."""
+    row = db.row(
+        """
+        SELECT lease_id FROM lease WHERE tenant_id = :tenant_id
+        ORDER BY closed, lease_id DESC LIMIT 1
+        """,
+        {"tenant_id": tenant_id},
+    )
+    return row["lease_id"] if row else None
+
+
 def find_uncovered_since(db: Db, holder: str) -> int | None:
     """Return since when no lease covers `holder`, or None if one does."""
     row = db.row(

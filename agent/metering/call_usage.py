@@ -1,10 +1,11 @@
 """Finished calls as usage records: one set per API key, model, lease and minute."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from agent.usage_log.stream import StreamEnd, StreamKey
 from protocol.clock import MINUTE_MS
+from protocol.price import Price, price_at
 from protocol.usage import REQUESTS, TOKENS_IN, TOKENS_OUT, Use
 
 CALL_METERS = (TOKENS_IN, TOKENS_OUT, REQUESTS)
@@ -48,10 +49,15 @@ def call_streams(calls: Iterable[FinishedCall]) -> set[StreamKey]:
 
 
 def call_usage(
-    calls: Iterable[FinishedCall], streams: Mapping[StreamKey, StreamEnd], *, now_ms: int
+    calls: Iterable[FinishedCall],
+    streams: Mapping[StreamKey, StreamEnd],
+    prices: Sequence[Price],
+    *,
+    now_ms: int,
 ) -> list[Use]:
     """Return the records of the calls, all of which ended before `now_ms`.
 
+    What has no price is not sold, so it is not recorded: the registry could not rate it.
     A record lies within one minute and never ends before its stream did: a call that is written
     down late goes into the minute in which its stream ended.
     """
@@ -73,8 +79,8 @@ def call_usage(
     uses = []
     for group, sum_ in sorted(sums.items(), key=lambda item: (item[0].minute_ms, item[0].lease_id)):
         for meter, quantity in sum_.items():
-            if quantity:
-                use = _use(group, meter, quantity, ends, now_ms)
+            use = _use(group, meter, quantity, ends, now_ms)
+            if quantity and price_at(prices, sku=use.sku, meter=meter, at_ms=use.begin_ms):
                 ends[StreamKey(group.key_id, meter, group.model)] = StreamEnd(
                     use.end_ms, use.cumulative
                 )

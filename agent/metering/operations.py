@@ -7,7 +7,13 @@ are kept together or not at all, so that no crash bills twice or forgets.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from agent.leases.operations import close_ended, find_backing, roll_over, settle
+from agent.leases.operations import (
+    close_ended,
+    find_backing,
+    find_newest_lease,
+    roll_over,
+    settle,
+)
 from agent.metering import queries
 from agent.metering.call_usage import call_streams, call_usage
 from agent.metering.intervals import Gap, gap_since
@@ -21,8 +27,6 @@ from protocol.usage import Heartbeat
 
 CALLS_MAX = 20_000
 """Finished calls taken into one unit of work."""
-
-NO_LEASE_ID = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +80,7 @@ def tick(db: Db, moment: Tick, prices: Sequence[Price]) -> Ticked:
         beat = Heartbeat(at_ms=moment.now_ms, boottime_ms=moment.boot_ms, skew_ms=moment.skew_ms)
         append(db, [beat])
         written += 1
-    calls, call_entries = _record_calls(db, moment)
+    calls, call_entries = _record_calls(db, moment, prices)
     runs = queries.list_metered_runs(db)
     uncovered = []
     for run in runs:
@@ -118,10 +122,11 @@ def _gap(db: Db, moment: Tick) -> Gap:
     )
 
 
-def _record_calls(db: Db, moment: Tick) -> tuple[int, int]:
+def _record_calls(db: Db, moment: Tick, prices: Sequence[Price]) -> tuple[int, int]:
     """Return how many calls went into how many records; their leases were settled as they ended."""
     calls = queries.list_finished_calls(db, before_ms=moment.now_ms, limit=CALLS_MAX)
-    uses = call_usage(calls, list_streams(db, call_streams(calls)), now_ms=moment.now_ms)
+    streams = list_streams(db, call_streams(calls))
+    uses = call_usage(calls, streams, prices, now_ms=moment.now_ms)
     append(db, uses)
     moved = queries.move_recorded(db, [call.call_id for call in calls])
     assert moved == len(calls), "a call was recorded by somebody else"
@@ -137,12 +142,15 @@ def _record_run(
     if backing is None and not run.gone:
         _cover(db, run, moment, prices, from_ms=run.ready_at_ms, actual=0)
         backing = find_backing(db, holder)
+    lease_id = backing if backing is not None else find_newest_lease(db, run.tenant_id)
+    if lease_id is None:
+        return 0, _left_out(db, run)
     usage = run_usage(
         run,
         now_ms=moment.now_ms,
         gap=gap,
         stream=list_streams(db, [run.stream]).get(run.stream),
-        lease_id=NO_LEASE_ID if backing is None else backing,
+        lease_id=lease_id,
         prices=prices,
     )
     append(db, usage.entries)
@@ -154,6 +162,17 @@ def _record_run(
         return len(usage.entries), True
     covered = _cover(db, run, moment, prices, from_ms=usage.metered_to_ms, actual=usage.cost)
     return len(usage.entries), covered
+
+
+def _left_out(db: Db, run: MeteredRun) -> bool:
+    """Leave a run unbilled whose tenant never had a lease here; return whether it has ended.
+
+    The registry takes no record without a lease, and one such would hold up the whole log.
+    """
+    if run.gone:
+        ended_ms = run.finished_at_ms or run.ready_at_ms
+        queries.move_metered(db, run, metered_to_ms=ended_ms, closed=True)
+    return run.gone
 
 
 def _cover(

@@ -13,13 +13,13 @@ RUNS_MAX = 1_024
 
 
 def list_metered_runs(db: Db) -> list[MeteredRun]:
-    """Return the runs that are or were ready and whose usage is not closed."""
+    """Return the runs that the registry asked for, were ready, and are not closed."""
     rows = db.rows(
         """
         SELECT allocation_id, tenant_id, project_id, sku, accelerators, container_id, boot_id,
                ready_at_ms, seen_at_ms, released_at_ms, finished_at_ms, metered_to_ms, phase,
                coalesce(failure, stop_reason, 'ended') AS reason
-        FROM run WHERE closed = 0 AND ready_at_ms IS NOT NULL
+        FROM run WHERE known = 1 AND closed = 0 AND ready_at_ms IS NOT NULL
         ORDER BY allocation_id LIMIT :max
         """,
         {"max": RUNS_MAX},

@@ -80,20 +80,16 @@ def run_usage(
     """Return the entries of one run since it was last metered.
 
     gap       time in which this node slept
-    stream    where its stream ended: another attempt of the same allocation may have been there
-    lease_id  the lease that backs it; 0 if none ever did
+    stream    where its stream ended: another attempt of the same allocation may have been in it
+    lease_id  the lease that backs it
     """
     entries: list[Entry] = []
     begin_ms = run.metered_to_ms
-    pieces: list[Interval] = []
     if begin_ms is None:
-        begin_ms = max(run.ready_at_ms, stream.last_end_ms if stream else 0)
+        begin_ms = min(max(run.ready_at_ms, stream.last_end_ms if stream else 0), now_ms)
         entries.append(_opened(run, at_ms=begin_ms))
-        if stream is not None and run.accelerators:
-            pieces += intervals(stream.last_end_ms, begin_ms, Gap(stream.last_end_ms, begin_ms))
     until_ms = max(begin_ms, charged_until_ms(run, now_ms))
-    if run.accelerators:
-        pieces += intervals(begin_ms, until_ms, gap)
+    pieces = intervals(begin_ms, until_ms, gap) if run.accelerators else []
     total = stream.cumulative if stream else 0
     cost = 0
     for piece in pieces:
@@ -102,13 +98,9 @@ def run_usage(
         total += used
         entries.append(_use(run, piece, lease_id=lease_id, quantity=used, cumulative=total))
     if run.gone:
-        entries.append(
-            Closed(
-                allocation_id=run.allocation_id,
-                at_ms=max(until_ms, run.finished_at_ms or 0),
-                reason=run.reason,
-            )
-        )
+        # Nothing is stated about the future, whatever the engine's clock says.
+        ended_ms = min(max(until_ms, run.finished_at_ms or 0), max(until_ms, now_ms))
+        entries.append(Closed(allocation_id=run.allocation_id, at_ms=ended_ms, reason=run.reason))
     return RunUsage(entries=tuple(entries), cost=cost, metered_to_ms=until_ms, closed=run.gone)
 
 

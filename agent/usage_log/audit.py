@@ -4,12 +4,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from agent.usage_log.log_state import LogState
-from agent.usage_log.stream import StreamEnd, StreamKey, break_of, stream_of
+from agent.usage_log.stream import StreamEnd, StreamKey, advance
 from protocol.checkpoint import read_checkpoint
 from protocol.merkle import EMPTY_FRONTIER, Frontier, leaf_hash
 from protocol.note import cosigned_at_s, is_note_signed
 from protocol.refusal import LogRefused
-from protocol.usage import Use, read_entry
+from protocol.usage import read_entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +104,7 @@ def _entry_fault(
         entry = read_entry(stored.entry)
     except LogRefused as refused:
         return _Fault(expected, f"Entry {expected}: {refused.message}")
-    if ends is None or not isinstance(entry, Use):
-        return None
-    wrong = break_of(ends.get(stream_of(entry)), entry)
-    ends[stream_of(entry)] = StreamEnd(last_end_ms=entry.end_ms, cumulative=entry.cumulative)
+    wrong = advance(ends, entry) if ends is not None else None
     return _Fault(expected, f"Entry {expected}: {wrong}.") if wrong else None
 
 

@@ -10,14 +10,23 @@ from dataclasses import replace
 from agent.store.database import Db
 from agent.usage_log import queries
 from agent.usage_log.audit import Keys, LogReport, audit
-from agent.usage_log.log_state import BROKEN, LogState, Parked, batch_begin, parked_by
-from agent.usage_log.stream import advanced, stream_of
+from agent.usage_log.log_state import (
+    BROKEN,
+    Cosigner,
+    LogState,
+    Parked,
+    batch_begin,
+    cosigner,
+    diverged,
+    is_unsignable,
+    parked_by,
+)
+from agent.usage_log.stream import advanced, streams_touched
 from protocol.checkpoint import Checkpoint, log_origin, witness_name
 from protocol.merkle import EMPTY_FRONTIER, Frontier
-from protocol.note import cosigned_at_s, read_note
-from protocol.refusal import Fault, LogRefused, SignatureRefused
+from protocol.refusal import Fault
 from protocol.sync import ENTRIES_MAX, LogAnswer, LogBatch
-from protocol.usage import Entry, Use, entry_bytes
+from protocol.usage import Closed, Entry, entry_bytes
 
 Sign = Callable[[Checkpoint], str]
 """Return a checkpoint as a note signed by the node's key (`protocol.checkpoint`)."""
@@ -53,9 +62,9 @@ def append(db: Db, entries: Sequence[Entry]) -> int:
     log = queries.get_log(db)
     if not entries:
         return log.frontier.size
-    uses = [entry for entry in entries if isinstance(entry, Use)]
-    streams = queries.list_streams(db, {stream_of(use) for use in uses})
-    ends = advanced(streams, uses)
+    owners = {entry.allocation_id for entry in entries if isinstance(entry, Closed)}
+    streams = queries.list_streams(db, streams_touched(entries), owners)
+    ends = advanced(streams, entries)
     raw = [entry_bytes(entry) for entry in entries]
     queries.insert_entries(db, log.frontier.size, raw)
     queries.put_streams(db, ends)
@@ -87,26 +96,29 @@ def next_batch(db: Db, sign: Sign, *, entries_max: int = ENTRIES_MAX) -> LogBatc
 
 
 def note_answer(
-    db: Db, answer: LogAnswer, sent: LogBatch | None, *, witness: str, witness_keys: Sequence[bytes]
+    db: Db, answer: LogAnswer, sign: Sign, *, witness: str, witness_keys: Sequence[bytes]
 ) -> Parked | None:
     """Keep what the registry said of the log; return why the log is parked, or None.
 
-    Only a cosignature that is right moves the accepted part on.
+    The cosignature is checked against our own tree at the size it stands for: only if that is the
+    very log which the registry saw does the accepted part move on.  If it is another, then entries
+    were lost here and others took their place; signing on would be signing a second history.
     """
     log = queries.get_log(db)
-    parked = parked_by(log, answer)
-    log = replace(log, registry_size=answer.size, parked=parked)
-    if parked is None and sent is not None and answer.cosignature is not None:
-        end = sent.begin + len(sent.entries)
-        note = sent.checkpoint + answer.cosignature
-        if not _is_cosigned(note, witness, witness_keys):
-            raise SignatureRefused(
-                "cosignature_wrong", "The registry's cosignature is not over what was sent."
-            )
-        if end > log.accepted.size:
-            log = replace(log, accepted=_frontier_at(db, log, end), accepted_note=note)
+    log = replace(log, registry_size=answer.size, parked=parked_by(log, answer))
+    news = log.accepted.size < answer.size <= log.frontier.size and answer.epoch == log.epoch
+    if answer.cosignature is not None and news:
+        frontier = _frontier_at(db, log, answer.size)
+        checkpoint = Checkpoint(origin=log.origin, size=answer.size, root=frontier.root())
+        text = f"{checkpoint.text()}\n{answer.cosignature}"
+        seen = cosigner(text, witness=witness, witness_keys=witness_keys)
+        if seen is Cosigner.OTHER_LOG:
+            log = replace(log, parked=diverged(answer.size))
+        elif seen is Cosigner.RIGHT and not is_unsignable(log):
+            note = sign(checkpoint) + answer.cosignature
+            log = replace(log, accepted=frontier, accepted_note=note)
     queries.update_log(db, log)
-    return parked
+    return log.parked
 
 
 def verify_log(db: Db, keys: Keys | None, *, whole: bool = True) -> LogReport:
@@ -147,11 +159,3 @@ def _frontier_at(db: Db, log: LogState, size: int) -> Frontier:
         end = min(frontier.size + queries.READ_ENTRIES_MAX, size)
         frontier = frontier.extended(queries.list_entries(db, frontier.size, end))
     return frontier
-
-
-def _is_cosigned(note: str, witness: str, witness_keys: Sequence[bytes]) -> bool:
-    try:
-        parsed = read_note(note)
-    except LogRefused:
-        return False
-    return any(cosigned_at_s(parsed, name=witness, public_key=key) for key in witness_keys)

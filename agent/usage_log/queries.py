@@ -115,8 +115,10 @@ def each_entry(db: Db, begin: int) -> Iterator[StoredEntry]:
         after = rows[-1]["idx"]
 
 
-def list_streams(db: Db, keys: Iterable[StreamKey]) -> dict[StreamKey, StreamEnd]:
-    """Return where those of `keys` stand that exist."""
+def list_streams(
+    db: Db, keys: Iterable[StreamKey], owners: Iterable[str] = ()
+) -> dict[StreamKey, StreamEnd]:
+    """Return where those of `keys`, and all of `owners`, stand, as far as they exist."""
     wanted = json.dumps([[key.owner, key.meter, key.sku] for key in keys])
     rows = db.rows(
         """
@@ -124,8 +126,11 @@ def list_streams(db: Db, keys: Iterable[StreamKey]) -> dict[StreamKey, StreamEnd
         FROM json_each(:wanted) AS wanted
         JOIN stream ON alc = wanted.value ->> 0
             AND meter = wanted.value ->> 1 AND sku = wanted.value ->> 2
+        UNION
+        SELECT alc, meter, sku, last_end_ms, cumulative
+        FROM json_each(:owners) AS owner JOIN stream ON alc = owner.value
         """,
-        {"wanted": wanted},
+        {"wanted": wanted, "owners": json.dumps(list(owners))},
     )
     return {
         StreamKey(row["alc"], row["meter"], row["sku"]): StreamEnd(

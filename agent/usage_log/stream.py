@@ -1,9 +1,9 @@
 """A stream: the usage of one owner by one meter on one SKU, an unbroken chain of records."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, MutableMapping
+from dataclasses import dataclass, replace
 
-from protocol.usage import TIME_METERS, Use
+from protocol.usage import GPU_MS, TIME_METERS, Closed, Entry, Opened, Use
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,11 @@ class StreamKey:
 
 @dataclass(frozen=True, slots=True)
 class StreamEnd:
-    """Where a stream stands: the end of its last record and its total so far."""
+    """Where a stream stands: from when its next record goes on, and its total so far.
+
+    A record of a time meter goes on where the last one ended.  Opening or closing its allocation
+    moves that moment on: what lies between two attempts of one allocation is nobody's time.
+    """
 
     last_end_ms: int
     cumulative: int
@@ -45,12 +49,36 @@ def break_of(before: StreamEnd | None, use: Use) -> str | None:
     return None
 
 
-def advanced(streams: Mapping[StreamKey, StreamEnd], uses: list[Use]) -> dict[StreamKey, StreamEnd]:
-    """Return where the streams of `uses` end; a record that does not fit is the writer's bug."""
-    ends: dict[StreamKey, StreamEnd] = {}
-    for use in uses:
-        key = stream_of(use)
-        wrong = break_of(ends.get(key) or streams.get(key), use)
-        assert wrong is None, f"{key}: {wrong}"
-        ends[key] = StreamEnd(last_end_ms=use.end_ms, cumulative=use.cumulative)
+def streams_touched(entries: Iterable[Entry]) -> set[StreamKey]:
+    """Return the streams that entries move on, as far as entries tell."""
+    return {stream_of(entry) for entry in entries if isinstance(entry, Use)} | {
+        StreamKey(owner=entry.allocation_id, meter=GPU_MS, sku=entry.sku)
+        for entry in entries
+        if isinstance(entry, Opened)
+    }
+
+
+def advance(ends: MutableMapping[StreamKey, StreamEnd], entry: Entry) -> str | None:
+    """Move the streams of one entry on; return what is wrong with it as their next, or None."""
+    match entry:
+        case Use():
+            wrong = break_of(ends.get(stream_of(entry)), entry)
+            ends[stream_of(entry)] = StreamEnd(entry.end_ms, entry.cumulative)
+            return wrong
+        case Opened() | Closed():
+            for key, end in ends.items():
+                if key.owner == entry.allocation_id and key.meter in TIME_METERS:
+                    later_ms = max(end.last_end_ms, entry.at_ms)
+                    ends[key] = replace(end, last_end_ms=later_ms)
+    return None
+
+
+def advanced(
+    streams: Mapping[StreamKey, StreamEnd], entries: Iterable[Entry]
+) -> dict[StreamKey, StreamEnd]:
+    """Return where `streams` stand after the entries; one that does not fit is a writer's bug."""
+    ends = dict(streams)
+    for entry in entries:
+        wrong = advance(ends, entry)
+        assert wrong is None, f"{entry}: {wrong}"
     return ends

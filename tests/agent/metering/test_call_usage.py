@@ -6,11 +6,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.metering.call_usage import CALL_METERS, FinishedCall, call_streams, call_usage
-from agent.usage_log.stream import StreamEnd, advanced
+from agent.usage_log.stream import StreamEnd, StreamKey, advanced
 from protocol.clock import MINUTE_MS
+from protocol.price import Price
 from protocol.usage import entry_bytes, read_entry
 
 NOW_MS = 1_795_172_400_000
+PRICES = [
+    Price(sku=model, meter=meter, version=1, num=1, den=1, effective_at_ms=0)
+    for model in ("demo-echo", "llama", "m")
+    for meter in CALL_METERS
+]
 
 calls = st.builds(
     FinishedCall,
@@ -31,11 +37,11 @@ calls = st.builds(
 def test_every_token_is_recorded_once_and_every_stream_continues(
     ticks: list[list[FinishedCall]],
 ) -> None:
-    streams: dict = {}
+    streams: dict[StreamKey, StreamEnd] = {}
     recorded: Counter[tuple[str, str, int, str]] = Counter()
     for at, finished in enumerate(ticks):
         wanted = {key: streams[key] for key in call_streams(finished) if key in streams}
-        uses = call_usage(finished, wanted, now_ms=NOW_MS + at * 7_000)
+        uses = call_usage(finished, wanted, PRICES, now_ms=NOW_MS + at * 7_000)
         streams |= advanced(streams, uses)
         for use in uses:
             assert read_entry(entry_bytes(use)) == use
@@ -54,7 +60,16 @@ def test_a_late_call_goes_into_the_minute_in_which_its_stream_ended() -> None:
     late = FinishedCall("c", "k", "t", "p", "m", 1, NOW_MS - 2 * MINUTE_MS, 5, 0, 0)
     (key,) = (key for key in call_streams([late]) if key.meter == "tok.in")
 
-    (use,) = call_usage([late], {key: StreamEnd(NOW_MS, 10)}, now_ms=NOW_MS + 5)
+    (use,) = call_usage([late], {key: StreamEnd(NOW_MS, 10)}, PRICES, now_ms=NOW_MS + 5)
 
     assert (use.begin_ms, use.end_ms) == (NOW_MS - MINUTE_MS, NOW_MS)
     assert use.cumulative == 15
+
+
+def test_what_has_no_price_is_not_recorded() -> None:
+    call = FinishedCall("c", "k", "t", "p", "m", 1, NOW_MS - 5, 5, 7, 1)
+    priced = [price for price in PRICES if price.meter == "tok.out"]
+
+    (use,) = call_usage([call], {}, priced, now_ms=NOW_MS)
+
+    assert (use.meter, use.quantity) == ("tok.out", 7)

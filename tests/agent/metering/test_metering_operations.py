@@ -26,6 +26,7 @@ PRICE = Price(sku="sim.1x", meter="gpu.ms", version=1, num=1, den=1_000, effecti
 """60 micros a minute for one GPU."""
 
 TOKENS = Price(sku="demo-echo", meter="tok.out", version=1, num=1, den=1, effective_at_ms=0)
+CALLS = Price(sku="demo-echo", meter="req", version=1, num=0, den=1, effective_at_ms=0)
 
 
 @dataclass
@@ -62,7 +63,7 @@ class Node:
             skew_ms=0,
         )
         with self.db.unit():
-            return tick(self.db, moment, [PRICE, TOKENS])
+            return tick(self.db, moment, [PRICE, TOKENS, CALLS])
 
     def grant(self, *leases: Lease) -> None:
         with self.db.unit():
@@ -175,7 +176,7 @@ def test_time_in_suspend_stands_in_the_log_and_is_not_billed(node: Node) -> None
     assert verify_log(node.db, None).fault is None
 
 
-def test_another_attempt_goes_on_in_the_same_stream_with_nothing_used_in_between(
+def test_another_attempt_goes_on_later_in_the_same_stream(
     node: Node,
 ) -> None:
     node.grant(Lease(7, "t_1", 100_000, 8 * HOUR_MS))
@@ -241,13 +242,47 @@ def test_a_run_that_its_lease_cannot_carry_on_is_told_to_stop_and_billed_to_its_
     assert node.billed_ms() == 120_000
 
 
-def test_a_run_that_never_had_a_lease_is_recorded_without_one(node: Node) -> None:
+def test_a_run_whose_tenant_never_had_a_lease_is_told_to_stop_and_leaves_no_record(
+    node: Node,
+) -> None:
     node.run()
     node.passed(10_000).seen()
 
     assert node.tick().uncovered == ("a_1",)
+    node.change("finished_at_ms = :now, phase = 'exited'", now=node.now_ms)
+    assert node.tick().uncovered == ()
+    assert node.tick().runs == 0
 
-    assert [use.lease_id for use in node.uses()] == [0]
+    assert node.entries() == []
+
+
+def test_a_run_whose_lease_was_closed_already_is_recorded_under_it(node: Node) -> None:
+    node.grant(Lease(7, "t_1", 100_000, HOUR_MS))
+    node.grant()
+    node.tick()
+    node.run()
+    node.passed(10_000).seen().tick()
+
+    assert [(use.lease_id, use.quantity) for use in node.uses()] == [(7, 10_000)]
+
+
+def test_a_run_that_the_registry_never_asked_for_is_not_recorded(node: Node) -> None:
+    node.grant(Lease(7, "t_1", 100_000, HOUR_MS))
+    node.run()
+    node.change("known = 0")
+
+    assert node.passed(10_000).seen().tick().runs == 0
+
+
+def test_an_end_that_the_engine_dates_into_the_future_is_stated_as_now(node: Node) -> None:
+    node.grant(Lease(7, "t_1", 100_000, HOUR_MS))
+    node.run()
+    node.passed(10_000).change(
+        "finished_at_ms = :late, phase = 'exited'", late=node.now_ms + 172_800_000
+    )
+    node.tick()
+
+    assert node.entries()[-1] == Closed("a_1", node.now_ms, "ended")
 
 
 def test_a_top_up_covers_a_run_again(node: Node) -> None:
