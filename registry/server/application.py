@@ -8,7 +8,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from protocol import __version__
 from protocol.wire import BODY_BYTES_MAX
-from registry.server import forms, headers, page, problems, session
+from registry.server import forms, headers, node_calls, page, problems, session
 from registry.server.assets import Assets
 from registry.store.database import rerun
 from web import STATIC, TEMPLATES
@@ -64,6 +64,7 @@ def new_application(
     application.after_request(forms.keep_form_cookie)
     application.after_request(session.expire_bad_session)
     application.after_request(headers.protect)
+    application.after_request(node_calls.sign_node_answer)
     problems.install(application, page.shell)
     if proxies:
         fixed = ProxyFix(application.wsgi_app, x_for=proxies, x_proto=proxies)

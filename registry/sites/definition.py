@@ -1,4 +1,4 @@
-"""A `site.toml` into values: a site and the nodes that stand there."""
+"""A `site.toml` into values: a `[site]` and the `[[nodes]]` that stand there."""
 
 import re
 import tomllib
@@ -45,12 +45,18 @@ class SiteDefinition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         )
 
 
+class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    site: dict[str, object]
+    nodes: list[object] = []
+
+
 def read_site_definition(raw: bytes) -> SiteDefinition:
     """Return what a site.toml says; refuse by field."""
     if len(raw) > DEFINITION_BYTES_MAX:
         raise _refused("file", f"has more than {DEFINITION_BYTES_MAX} bytes")
     try:
-        found = msgspec.convert(tomllib.loads(raw.decode()), SiteDefinition)
+        file = msgspec.convert(tomllib.loads(raw.decode()), _File)
+        found = msgspec.convert(file.site | {"nodes": file.nodes}, SiteDefinition)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise _refused("file", f"is not TOML: {error}") from None
     except msgspec.ValidationError as error:
