@@ -193,7 +193,10 @@ def _stream_options(fields: dict[str, Json]) -> tuple[bool, bool]:
     for name in options:
         if name not in ("include_usage", "include_obfuscation"):
             raise wrong_field(f"stream_options.{name[:64]}", "is not known")
-    return True, _flag(options, "include_usage")
+    wants = options.get("include_usage")
+    if wants is not None and not isinstance(wants, bool):
+        raise wrong_field("stream_options.include_usage", "must be true or false")
+    return True, bool(wants)
 
 
 def _completed(
