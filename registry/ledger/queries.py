@@ -283,21 +283,8 @@ def list_lines(
     lines = []
     after = get_balance(db, tenant_id).total - int(newer)
     for row in rows:
-        lines.append(
-            Line(
-                journal_id=row.id,
-                src=row.src,
-                kind=row.kind,
-                at_ms=row.at_ms,
-                ref=row.ref,
-                memo=row.memo,
-                meter=row.meter,
-                quantity=row.quantity,
-                micros=int(row.micros),
-                balance_after=after,
-            )
-        )
-        after -= int(row.micros)
+        lines.append(_line(row._mapping, balance_after=after))
+        after -= lines[-1].micros
     return lines
 
 
@@ -345,4 +332,19 @@ def _journal(row: RowMapping, postings: tuple[tuple[str, int], ...]) -> Journal:
         memo=row["memo"],
         meter=row["meter"],
         quantity=row["quantity"],
+    )
+
+
+def _line(row: RowMapping, *, balance_after: int) -> Line:
+    return Line(
+        journal_id=row["id"],
+        src=row["src"],
+        kind=row["kind"],
+        at_ms=row["at_ms"],
+        ref=row["ref"],
+        memo=row["memo"],
+        meter=row["meter"],
+        quantity=row["quantity"],
+        micros=int(row["micros"]),
+        balance_after=balance_after,
     )

@@ -33,6 +33,9 @@ from registry.usage.tally import Tally
 AHEAD_MS_MAX = 300_000
 """How far an entry's time may lie ahead of our clock."""
 
+NO_LEASE = LeaseStanding(tenant_id="", node_id="", amount=0, settled=0, state="open")
+"""What lease id 0 stands for: nothing was ever granted for it, so nothing is charged."""
+
 
 @dataclass(slots=True)
 class Accepted:
@@ -95,7 +98,7 @@ class _Rules:
     def use(self, use: Use, index: int) -> None:
         self.timely(use.end_ms)
         owner = self._owner(use)
-        lease = self._lease(use.lease_id, use.tenant_id)
+        lease = self._lease(use.lease_id, use.tenant_id) if use.lease_id else NO_LEASE
         key = (use.allocation_id, use.meter, use.sku)
         stream = self._standing.streams.get(key)
         if use.cumulative != use.quantity + (stream.cumulative if stream else 0):
@@ -195,14 +198,18 @@ class _Rules:
         opening = self._standing.openings.get(use.allocation_id)
         if opening is None or opening.closed_at_ms is not None:
             raise LogRefused("use_unopened", "Time was counted for an allocation not open.")
-        if stream is not None and stream.end_ms > opening.opened_at_ms:
-            if use.begin_ms > stream.end_ms:
-                raise LogRefused("interval_gap", "Time was left out between two records.")
-            if use.begin_ms < stream.end_ms:
-                raise LogRefused("interval_overlap", "Time was counted twice.")
-        elif use.begin_ms < opening.opened_at_ms:
-            raise LogRefused("interval_before_open", "Time was counted before the opening.")
-        if use.quantity > (use.end_ms - use.begin_ms) * len(opening.accelerators):
+        opened_at_ms = opening.opened_at_ms
+        if stream is None or (use.begin_ms > stream.end_ms and stream.end_ms <= opened_at_ms):
+            # The first record of an opening; a stream may also go on, with nothing counted, over
+            # the time between two openings.
+            if use.begin_ms < opened_at_ms:
+                raise LogRefused("interval_before_open", "Time was counted before the opening.")
+        elif use.begin_ms > stream.end_ms:
+            raise LogRefused("interval_gap", "Time was left out between two records.")
+        elif use.begin_ms < stream.end_ms:
+            raise LogRefused("interval_overlap", "Time was counted twice.")
+        held_ms = max(use.end_ms - max(use.begin_ms, opened_at_ms), 0)
+        if use.quantity > held_ms * len(opening.accelerators):
             raise LogRefused("over_capacity", "More time was counted than there was.")
 
     def _move_accelerators(self, uuids: Sequence[str], held_by: str | None, since_ms: int) -> None:

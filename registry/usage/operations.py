@@ -3,14 +3,13 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
 from protocol.checkpoint import Checkpoint, cosignature, log_origin, witness_name
 from protocol.clock import SECOND_MS
 from protocol.merkle import EMPTY_FRONTIER, Subtree, inclusion_proof
 from protocol.price import Price
 from protocol.receipt import Receipt, receipt_text
 from protocol.refusal import Fault, LogRefused, Refusal
+from protocol.signing import SigningKey
 from protocol.sync import LogAnswer, LogBatch, LogProblem
 from protocol.usage import Closed, Entry, LeaseClosed, Opened, Use
 from registry.ledger.operations import post
@@ -52,7 +51,7 @@ class Witness:
     """By which name and key the registry cosigns, and when."""
 
     name: str
-    key: Ed25519PrivateKey
+    key: SigningKey
     now_ms: int
 
     def cosignature(self, checkpoint: Checkpoint) -> str:
@@ -69,7 +68,7 @@ def ingest(
     *,
     surroundings: Surroundings,
     now_ms: int,
-    registry_key: Ed25519PrivateKey,
+    registry_key: SigningKey,
     domain: str,
 ) -> LogAnswer:
     """Take a batch in as one step of the caller's unit and answer how far the log now is.
@@ -281,9 +280,8 @@ def _settle(
             posted = post(db, usage(src=src, at_ms=now_ms, purse=purse, charge=charge))
             assert posted is not None
     for lease_id, micros in sorted(tally.settled.items()):
-        if micros:
-            covered = surroundings.settle_lease(db, lease_id, micros)
-            assert covered == micros
+        covered = surroundings.settle_lease(db, lease_id, micros)
+        assert covered == micros
     for lease_id in sorted(accepted.leases_closed):
         surroundings.close_lease(db, lease_id, now_ms)
 

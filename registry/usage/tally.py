@@ -72,8 +72,9 @@ class Tally:
         stream.rated += rated
         stream.charged += borne.charged
         stream.shared += share
-        lease.settled += borne.charged
-        self.settled[use.lease_id] = self.settled.get(use.lease_id, 0) + borne.charged
+        if borne.charged:
+            lease.settled += borne.charged
+            self.settled[use.lease_id] = self.settled.get(use.lease_id, 0) + borne.charged
         self._count_hour(use, rated=rated, charged=borne.charged)
         tenant = self.tenants.setdefault(use.tenant_id, TenantSum())
         usage_class = CLASSES[use.meter]

@@ -16,11 +16,11 @@ from protocol.price import Price
 from protocol.signing import public_bytes
 from protocol.sync import LogAnswer, LogBatch
 from protocol.usage import GPU_MS, Closed, Entry, LeaseClosed, Opened, Use, entry_bytes
-from registry.leases.operations import surroundings
+from registry.leases.operations import grant_first, surroundings
 from registry.store.database import Database, Db
 from registry.usage.log_state import LogIdentity, OwnerFact
 from registry.usage.operations import Surroundings, ingest
-from tests.registry.books import books
+from tests.registry.books import books, give
 from tests.services.databases import Databases
 
 T = TypeVar("T")
@@ -129,6 +129,17 @@ def desk(databases: Databases) -> Iterator[Desk]:
     """A desk over a database of its own."""
     with books(databases) as database:
         yield Desk(database)
+
+
+def node_with_lease(here: Desk) -> Recorder:
+    """A node that holds lease 1 of tenant t_1, who paid in 50 units."""
+
+    def prepare(db: Db) -> None:
+        give(db, "t_1", 50_000_000)
+        assert grant_first(db, "t_1", "n_1", hourly_micros=2_500_000, now_ms=START_MS) == 1
+
+    here.within(prepare)
+    return Recorder()
 
 
 def opened(allocation_id: str = "a_1", *uuids: str, at_ms: int = START_MS) -> Opened:

@@ -129,17 +129,37 @@ def test_an_allocation_is_opened_used_closed_and_opened_again() -> None:
     assert standing.accelerators["GPU-1"].held_by == "a_1"
 
 
-def test_a_minute_that_begins_before_its_opening_again_is_refused() -> None:
+OPENED_AGAIN: list[Entry] = [
+    opened("a_1", "GPU-1"),
+    FIRST,
+    closed(at_ms=FIRST.end_ms + 5),
+    opened("a_1", "GPU-1", at_ms=FIRST.end_ms + 10),
+]
+
+
+def test_nothing_is_counted_between_two_openings() -> None:
+    with pytest.raises(LogRefused, match="over_capacity"):
+        _accept([*OPENED_AGAIN, replace(SECOND, quantity=59_991, cumulative=119_991)])
+
+    _accept([*OPENED_AGAIN, replace(SECOND, quantity=59_990, cumulative=119_990)])
+    nothing = replace(SECOND, end_ms=FIRST.end_ms + 10, quantity=0, cumulative=60_000)
+    _, standing, _ = _accept([*OPENED_AGAIN, nothing])
+
+    assert standing.streams["a_1", GPU_MS, "h200.1x"].end_ms == FIRST.end_ms + 10
+
+
+def test_the_first_record_of_a_second_opening_may_not_begin_before_it() -> None:
+    early = time_use(FIRST.end_ms + 9, FIRST.end_ms + 90, before=60_000, lease_id=1)
+
     with pytest.raises(LogRefused, match="interval_before_open"):
-        _accept(
-            [
-                opened("a_1", "GPU-1"),
-                FIRST,
-                closed(at_ms=FIRST.end_ms + 5),
-                opened("a_1", "GPU-1", at_ms=FIRST.end_ms + 10),
-                SECOND,
-            ]
-        )
+        _accept([*OPENED_AGAIN, early])
+
+
+def test_usage_that_never_had_a_lease_is_ours() -> None:
+    _, _, tally = _accept([opened("a_1", "GPU-1"), replace(FIRST, lease_id=0)])
+
+    assert (tally.tenants["t_1"].charged, tally.tenants["t_1"].overrun) == (0, 41_666)
+    assert tally.settled == {}
 
 
 def test_what_a_lease_does_not_cover_is_ours() -> None:
@@ -197,7 +217,7 @@ def test_a_price_takes_effect_on_its_hour() -> None:
 def test_tokens_of_one_minute_may_come_under_two_leases() -> None:
     _, _, tally = _accept([tokens(5, before=0, lease_id=1), tokens(7, before=5, lease_id=4)])
 
-    assert tally.settled == {1: 0, 4: 1}
+    assert tally.settled == {4: 1}
 
 
 def test_a_heartbeat_changes_nothing() -> None:

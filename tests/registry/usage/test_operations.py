@@ -6,19 +6,15 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from protocol.checkpoint import Checkpoint, read_checkpoint, signed_checkpoint, witness_name
-from protocol.receipt import verify_receipt
-from protocol.refusal import Refusal
-from protocol.signing import public_bytes
+from protocol.checkpoint import Checkpoint, read_checkpoint, signed_checkpoint
 from protocol.sync import LogBatch
 from protocol.usage import Heartbeat, entry_bytes
-from registry.leases.operations import grant_first
 from registry.leases.queries import find_lease
 from registry.ledger.operations import verify
 from registry.ledger.queries import get_balance, list_accounts, list_lines
 from registry.store.database import Db
-from registry.usage.operations import receipt_for, receipts_of, standing_answer
-from registry.usage.queries import cost_by_owner, find_latest_log, list_costs, usage_by_day
+from registry.usage.operations import standing_answer
+from registry.usage.queries import cost_by_owner, find_latest_log, usage_by_day
 from tests.registry.books import give
 from tests.registry.recording import (
     DOMAIN,
@@ -26,14 +22,13 @@ from tests.registry.recording import (
     NODE_KEY,
     NOW_MS,
     OTHER_KEY,
-    REGISTRY_KEY,
     START_MS,
     Desk,
     Recorder,
-    closed,
     desk,
     lease_closed,
     minutes,
+    node_with_lease,
     opened,
     tokens,
 )
@@ -49,7 +44,7 @@ UNIT = 1_000_000
 
 def test_a_batch_is_rated_posted_and_cosigned(databases: Databases) -> None:
     with desk(databases) as here:
-        node = _node_with_lease(here)
+        node = node_with_lease(here)
         node.record(
             opened("a_1", "GPU-1"), *minutes(10, lease_id=1), tokens(9, before=0, lease_id=1)
         )
@@ -83,7 +78,7 @@ def test_a_batch_is_rated_posted_and_cosigned(databases: Databases) -> None:
 
 def test_a_line_names_what_it_charges(databases: Databases) -> None:
     with desk(databases) as here:
-        node = _node_with_lease(here)
+        node = node_with_lease(here)
         node.record(opened("a_1", "GPU-1"), *minutes(2, lease_id=1))
         here.take(node.batch())
 
@@ -99,7 +94,7 @@ def test_the_same_batch_again_changes_nothing_and_gets_the_same_cosignature(
     databases: Databases,
 ) -> None:
     with desk(databases) as here:
-        node = _node_with_lease(here)
+        node = node_with_lease(here)
         node.record(opened("a_1", "GPU-1"), *minutes(3, lease_id=1))
         first = here.take(node.batch())
         before = _everything(here)
@@ -113,7 +108,7 @@ def test_the_same_batch_again_changes_nothing_and_gets_the_same_cosignature(
 
 def test_a_batch_that_overlaps_adds_only_what_is_new(databases: Databases) -> None:
     with desk(databases) as here:
-        node = _node_with_lease(here)
+        node = node_with_lease(here)
         node.record(opened("a_1", "GPU-1"), *minutes(9, lease_id=1))
         here.take(node.batch(0, 5))
 
@@ -125,7 +120,7 @@ def test_a_batch_that_overlaps_adds_only_what_is_new(databases: Databases) -> No
 
 def test_a_shorter_batch_of_the_same_log_is_answered_with_the_size(databases: Databases) -> None:
     with desk(databases) as here:
-        node = _node_with_lease(here)
+        node = node_with_lease(here)
         node.record(opened("a_1", "GPU-1"), *minutes(9, lease_id=1))
         here.take(node.batch())
 
@@ -136,7 +131,7 @@ def test_a_shorter_batch_of_the_same_log_is_answered_with_the_size(databases: Da
 
 def test_a_batch_beyond_our_size_is_answered_with_the_size(databases: Databases) -> None:
     with desk(databases) as here:
-        node = _node_with_lease(here)
+        node = node_with_lease(here)
         node.record(opened("a_1", "GPU-1"), *minutes(9, lease_id=1))
 
         answer = here.take(node.batch(4))
@@ -150,7 +145,7 @@ def test_a_byte_flipped_in_a_stored_entry_is_refused_and_nothing_posted(
     databases: Databases, at: int
 ) -> None:
     with desk(databases) as here:
-        node = _node_with_lease(here)
+        node = node_with_lease(here)
         node.record(opened("a_1", "GPU-1"), *minutes(9, lease_id=1))
         here.take(node.batch(0, 3))
         before = _everything(here)
@@ -176,7 +171,7 @@ TAMPERINGS: dict[str, Callable[[list[str]], list[str]]] = {
 @pytest.mark.parametrize("name", TAMPERINGS)
 def test_entries_moved_about_are_refused(databases: Databases, name: str) -> None:
     with desk(databases) as here:
-        node = _node_with_lease(here)
+        node = node_with_lease(here)
         node.record(opened("a_1", "GPU-1"), *minutes(9, lease_id=1))
         sent = node.batch()
 
@@ -206,7 +201,7 @@ def test_a_checkpoint_that_is_not_this_log_s_is_refused(
     databases: Databases, code: str, spoil: Callable[[Recorder], LogBatch]
 ) -> None:
     with desk(databases) as here:
-        node = _node_with_lease(here)
+        node = node_with_lease(here)
         node.record(opened("a_1", "GPU-1"), *minutes(3, lease_id=1))
 
         answer = here.take(spoil(node))
@@ -221,7 +216,7 @@ def test_a_second_log_of_the_same_node_freezes_it_and_both_notes_are_kept(
     databases: Databases, size: int
 ) -> None:
     with desk(databases) as here:
-        node = _node_with_lease(here)
+        node = node_with_lease(here)
         node.record(opened("a_1", "GPU-1"), *minutes(4, lease_id=1))
         here.take(node.batch())
         accepted = node.note(5)
@@ -245,7 +240,7 @@ def test_a_second_log_of_the_same_node_freezes_it_and_both_notes_are_kept(
 
 def test_a_rule_broken_in_the_middle_of_a_batch_posts_nothing_of_it(databases: Databases) -> None:
     with desk(databases) as here:
-        node = _node_with_lease(here)
+        node = node_with_lease(here)
         first, second, _, fourth = minutes(4, lease_id=1)
         node.record(opened("a_1", "GPU-1"), first, second, fourth)
         before = _everything(here)
@@ -262,7 +257,7 @@ def test_a_rule_broken_in_the_middle_of_a_batch_posts_nothing_of_it(databases: D
 
 def test_a_refused_batch_undoes_nothing_else_of_its_unit(databases: Databases) -> None:
     with desk(databases) as here:
-        node = _node_with_lease(here)
+        node = node_with_lease(here)
         node.record(*minutes(1, lease_id=1))
 
         def work(db: Db) -> None:
@@ -277,7 +272,7 @@ def test_a_refused_batch_undoes_nothing_else_of_its_unit(databases: Databases) -
 
 def test_an_unknown_kind_parks_the_log_until_it_is_known(databases: Databases) -> None:
     with desk(databases) as here:
-        node = _node_with_lease(here)
+        node = node_with_lease(here)
         node.record(b'{"k":"future","v":1}')
 
         answer = here.take(node.batch())
@@ -291,7 +286,7 @@ def test_an_unknown_kind_parks_the_log_until_it_is_known(databases: Databases) -
 
 def test_a_log_parked_for_its_clock_goes_on_when_the_time_has_come(databases: Databases) -> None:
     with desk(databases) as here:
-        node = _node_with_lease(here)
+        node = node_with_lease(here)
         node.record(opened("a_1", "GPU-1"), *minutes(2, lease_id=1))
         here.now_ms = START_MS - 1_000_000
         refused = here.take(node.batch())
@@ -309,7 +304,7 @@ def test_a_log_parked_for_its_clock_goes_on_when_the_time_has_come(databases: Da
 
 def test_a_closed_lease_gives_back_what_is_left(databases: Databases) -> None:
     with desk(databases) as here:
-        node = _node_with_lease(here)
+        node = node_with_lease(here)
         node.record(opened("a_1", "GPU-1"), *minutes(2, lease_id=1), lease_closed(1))
 
         here.take(node.batch())
@@ -320,7 +315,7 @@ def test_a_closed_lease_gives_back_what_is_left(databases: Databases) -> None:
 
 def test_usage_of_a_closed_lease_is_ours(databases: Databases) -> None:
     with desk(databases) as here:
-        node = _node_with_lease(here)
+        node = node_with_lease(here)
         node.record(opened("a_1", "GPU-1"), lease_closed(1), *minutes(1, lease_id=1))
 
         here.take(node.batch())
@@ -330,63 +325,10 @@ def test_usage_of_a_closed_lease_is_ours(databases: Databases) -> None:
         assert accounts["L:wallet:t_1"].balance == -50 * UNIT
 
 
-@pytest.mark.parametrize("size", [1, 255, 256, 257, 700])
-def test_every_entry_has_a_receipt_that_verifies_alone(databases: Databases, size: int) -> None:
-    with desk(databases) as here:
-        node = _node_with_lease(here)
-        node.record(*(Heartbeat(at_ms=START_MS, boottime_ms=at, skew_ms=0) for at in range(size)))
-        for begin in range(0, size, 100):
-            here.take(node.batch(begin, min(begin + 100, size)))
-
-        for index in {0, size // 2, size - 1}:
-            receipt = here.within(lambda db, at=index: receipt_for(db, "n_1", at))
-
-            proved = verify_receipt(
-                receipt,
-                node_key=public_bytes(NODE_KEY),
-                witness=witness_name(DOMAIN),
-                witness_key=public_bytes(REGISTRY_KEY),
-            )
-            assert (proved.index, proved.record["bt"]) == (index, index)
-            assert (proved.checkpoint.size, proved.seen_at_s) == (size, NOW_MS // 1000)
-
-
-def test_there_is_no_receipt_beyond_the_log(databases: Databases) -> None:
-    with desk(databases) as here:
-        node = _node_with_lease(here)
-        node.record(Heartbeat(at_ms=START_MS, boottime_ms=1, skew_ms=0))
-        here.take(node.batch())
-
-        for node_id, index in (("n_1", 1), ("n_1", -1), ("n_2", 0)):
-            with pytest.raises(Refusal, match="receipt_not_found"):
-                here.within(lambda db, name=node_id, at=index: receipt_for(db, name, at))
-
-
-def test_two_receipts_prove_what_an_allocation_used(databases: Databases) -> None:
-    with desk(databases) as here:
-        node = _node_with_lease(here)
-        node.record(opened("a_1", "GPU-1"), *minutes(5, lease_id=1), closed(at_ms=NOW_MS))
-        here.take(node.batch())
-
-        proved = [
-            verify_receipt(
-                receipt,
-                node_key=public_bytes(NODE_KEY),
-                witness=witness_name(DOMAIN),
-                witness_key=public_bytes(REGISTRY_KEY),
-            )
-            for receipt in here.within(lambda db: receipts_of(db, "a_1"))
-        ]
-
-        assert [(one.index, one.record["cum"]) for one in proved] == [(1, 60_000), (5, 300_000)]
-        (cost,) = here.within(lambda db: list_costs(db, tenant_id="t_1"))
-        assert (cost.quantity, cost.first_index, cost.last_index) == (300_000, 1, 5)
-
-
 @pytest.mark.parametrize("table", ["log_bundle", "log_subtree"])
 def test_sealed_entries_cannot_be_changed(databases: Databases, table: str) -> None:
     with desk(databases) as here:
-        node = _node_with_lease(here)
+        node = node_with_lease(here)
         node.record(*(Heartbeat(at_ms=START_MS, boottime_ms=at, skew_ms=0) for at in range(256)))
         here.take(node.batch())
 
@@ -412,17 +354,6 @@ def _with_epoch(batch: LogBatch, epoch: int) -> LogBatch:
 def _forged(node: Recorder) -> str:
     checkpoint, _ = read_checkpoint(node.note(4))
     return signed_checkpoint(checkpoint, OTHER_KEY)
-
-
-def _node_with_lease(here: Desk) -> Recorder:
-    """A node that holds lease 1 of tenant t_1, who paid in 50 units."""
-
-    def prepare(db: Db) -> None:
-        give(db, "t_1", 50 * UNIT)
-        assert grant_first(db, "t_1", "n_1", hourly_micros=2_500_000, now_ms=START_MS) == 1
-
-    here.within(prepare)
-    return Recorder()
 
 
 def _everything(here: Desk) -> dict[str, list[tuple[object, ...]]]:
