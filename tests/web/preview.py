@@ -24,6 +24,7 @@ POLICY = (
     "font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; "
     "frame-ancestors 'none'"
 )
+AXE = STATIC.parent / "node_modules" / "axe-core" / "axe.min.js"
 KINDS = {
     ".css": "text/css",
     ".js": "text/javascript",
@@ -97,6 +98,8 @@ def _responder(site: Site) -> type[BaseHTTPRequestHandler]:
                 self._answer(status, body.encode(), "text/html; charset=utf-8", extra)
             elif path.startswith("/static/"):
                 self._static(STATIC / path.removeprefix("/static/"))
+            elif path == "/axe.js":
+                self._static(AXE)
             elif (page := site.pages.get(path.removeprefix("/pages/"))) is not None:
                 self._answer(200, page.encode(), "text/html; charset=utf-8", {})
             else:

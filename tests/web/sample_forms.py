@@ -134,7 +134,6 @@ KEYS = ApiKeysPage(
             NOW_MS + 80 * DAY_MS,
             NOW_MS - MINUTE_MS,
             3_410_000,
-            50_000_000,
         ),
         ApiKeyRow(
             "k_2", "old notebook", "ok_03de", "revoked", NOW_MS - 99 * DAY_MS, "amina", 11, 12

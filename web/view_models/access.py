@@ -20,15 +20,13 @@ class ApiKeyRow:
     expires_at_ms: int | None = None
     last_used_at_ms: int | None = None
     spent_micros: int = 0
-    limit_micros: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ApiKeysPage:
     """GET, POST /access/api-keys; POST answers this page with `secret` set.
 
-    fields    name, limit (whole units of the currency, may be empty), expires (days or "never"),
-              idempotency_key
+    fields    name, expires (days or "never"), idempotency_key
     base_url  where the API is called, shown with the keys
     """
 
