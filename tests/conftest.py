@@ -18,14 +18,9 @@ from tests.services.databases import Databases
 from tests.services.engine import engine_answers, start_engine
 from tests.services.mail import Mailbox, running_mailbox
 from tests.services.postgres import Cluster, start_cluster
-from tests.services.shared import (
-    end_abandoned_runs,
-    end_run,
-    locked,
-    new_run_folder,
-    shared_service,
-)
+from tests.services.shared import Run, end_abandoned_runs, end_run, locked, new_run, shared_service
 
+OWN_RUN = pytest.StashKey[Run]()
 RUN_FOLDER_VARIABLE = "OUTSTATION_TEST_RUN"
 NVIDIA_DEVICE = Path("/dev/nvidiactl")
 ON_CI = os.environ.get("CI", "").lower() in ("1", "true")
@@ -41,12 +36,13 @@ def pytest_configure(config: pytest.Config) -> None:
     """Make the run's folder in the process that began it; the others find it by name."""
     if not hasattr(config, "workerinput"):
         end_abandoned_runs()
-        os.environ[RUN_FOLDER_VARIABLE] = str(new_run_folder())
+        config.stash[OWN_RUN] = new_run()
+        os.environ[RUN_FOLDER_VARIABLE] = str(config.stash[OWN_RUN].folder)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    if not hasattr(config, "workerinput"):
-        end_run(Path(os.environ.pop(RUN_FOLDER_VARIABLE)))
+    if OWN_RUN in config.stash:
+        end_run(config.stash[OWN_RUN])
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

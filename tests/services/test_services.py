@@ -1,5 +1,6 @@
 """The real parts the tests stand on are real, fresh and gone afterwards."""
 
+import os
 import smtplib
 import subprocess
 import sys
@@ -20,11 +21,10 @@ from tests.services.databases import Databases
 from tests.services.mail import Mailbox
 from tests.services.postgres import Cluster
 from tests.services.shared import (
-    OWNER,
     Service,
     end_abandoned_runs,
     end_run,
-    new_run_folder,
+    new_run,
     running,
     shared_service,
     stop,
@@ -115,7 +115,7 @@ def test_a_page_can_be_as_narrow_as_a_phone(new_page: Callable[..., Page]) -> No
 
 
 def test_a_shared_service_starts_once_and_ends_with_its_run() -> None:
-    run_folder = new_run_folder()
+    run = new_run()
     sleeper = subprocess.Popen(["sleep", "60"])
     starts: list[int] = []
 
@@ -123,29 +123,27 @@ def test_a_shared_service_starts_once_and_ends_with_its_run() -> None:
         starts.append(sleeper.pid)
         return running(sleeper.pid, port="1")
 
-    services = [shared_service(run_folder, "sleeper", start) for _ in range(2)]
-    end_run(run_folder)
+    services = [shared_service(run.folder, "sleeper", start) for _ in range(2)]
+    end_run(run)
 
     assert starts == [sleeper.pid]
     assert services[0] == services[1]
     assert sleeper.wait(timeout=10) != 0
-    assert not run_folder.exists()
+    assert not run.folder.exists()
 
 
 def test_a_run_that_was_killed_is_ended_by_the_next() -> None:
-    run_folder = new_run_folder()
+    run = new_run()
     sleeper = subprocess.Popen(["sleep", "60"])
-    shared_service(run_folder, "sleeper", lambda: running(sleeper.pid))
-    ended = subprocess.Popen(["true"])
-    ended.wait(timeout=10)
+    shared_service(run.folder, "sleeper", lambda: running(sleeper.pid))
 
     end_abandoned_runs()
-    assert run_folder.exists()
-    (run_folder / OWNER).write_text(str(ended.pid))
+    assert run.folder.exists()
+    os.close(run.lock)  # as the end of the process would
     end_abandoned_runs()
 
     assert sleeper.wait(timeout=10) != 0
-    assert not run_folder.exists()
+    assert not run.folder.exists()
 
 
 def test_a_process_that_took_over_a_number_is_left_alone() -> None:
