@@ -52,6 +52,20 @@ def test_pages_have_no_accessibility_violation_and_no_console_error(
     assert complaints == []
 
 
+def test_the_open_menu_and_the_open_dialog_are_accessible(new_page: NewPage, site: Site) -> None:
+    page = new_page(viewport=PHONE, reduced_motion="reduce")
+    page.goto(f"{site.origin}/pages/workload")
+    page.add_script_tag(url="/axe.js")
+
+    page.get_by_role("button", name="Menu").click()
+    menu = page.evaluate("options => axe.run(document, options)", OPTIONS)
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Release", exact=True).click()
+    dialog = page.evaluate("options => axe.run(document, options)", OPTIONS)
+
+    assert [one["id"] for one in menu["violations"] + dialog["violations"]] == []
+
+
 @pytest.mark.parametrize(
     ("window", "scripts"),
     [(NARROWEST, True), (PHONE, False)],
