@@ -4,7 +4,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from protocol.manifest import Manifest
+from protocol.price import Price, hourly_micros, price_at
+from protocol.usage import GPU_MS
 from registry.allocations.placement import Candidate, WhyNot, Wish, why_not
+
+MARKET = "outstation-market"
+"""Under this name `app.py` hands the doors a function that returns the Market as it stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,3 +113,18 @@ def room(offer: Offer, candidates: Iterable[Candidate]) -> tuple[int, int, int]:
             free += node.free // offer.accelerator_count
             sites.add(node.site_id)
     return free, len(sites), most
+
+
+def smallest_hourly(
+    prices: Iterable[Price], accelerators: Mapping[str, int], *, now_ms: int
+) -> int | None:
+    """Return what the cheapest shape costs an hour, or None while none has a price.
+
+    accelerators  of each SKU on sale, by its id
+    """
+    found = list(prices)
+    in_force = (
+        (price_at(found, sku=sku_id, meter=GPU_MS, at_ms=now_ms), count)
+        for sku_id, count in accelerators.items()
+    )
+    return min((hourly_micros(price, count) for price, count in in_force if price), default=None)

@@ -11,7 +11,8 @@ from registry.allocations.seen import (
     SeenAllocation,
     SeenEvent,
 )
-from web.format import memory, utc_clock
+from registry.nodes.node import NodeAccelerator
+from web.format import memory, utc_clock, utc_iso
 from web.view_models.allocations import ReceiptRow, WorkloadPage, WorkloadRow
 from web.view_models.parts import Activity, Fact, GpuRow, PathStep
 
@@ -34,6 +35,22 @@ REASONS = {
     ),
     State.RELEASE_FAILED: "Its node could not clean up. It is not charged; release it again.",
 }
+CSV_HEADER = (
+    "id",
+    "name",
+    "state",
+    "charging",
+    "accelerators",
+    "accelerator",
+    "simulated",
+    "site",
+    "node",
+    "micros_per_hour",
+    "micros_total",
+    "owner",
+    "created_utc",
+    "ended_utc",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +86,41 @@ def workload_row(seen: SeenAllocation, *, now_ms: int) -> WorkloadRow:
         owner=seen.owner,
         no_contact_since_at_ms=seen.silent_since_ms(now_ms),
         moved_to_history=ended is not None and now_ms - ended < KEPT_IN_ACTIVE_MS,
+    )
+
+
+def csv_row(seen: SeenAllocation) -> tuple[str | int, ...]:
+    """Return the row of an allocation in a file, in the order of CSV_HEADER."""
+    return (
+        seen.allocation_id,
+        seen.name,
+        seen.state.value,
+        "yes" if seen.is_charging else "no",
+        seen.accelerator_count,
+        seen.accelerator_model,
+        "yes" if seen.simulated else "no",
+        seen.site_name,
+        seen.node_name,
+        seen.hourly_micros,
+        seen.charged_micros,
+        seen.owner,
+        utc_iso(seen.created_at_ms),
+        "" if seen.ended_at_ms is None else utc_iso(seen.ended_at_ms),
+    )
+
+
+def gpu_row(index: int, card: NodeAccelerator) -> GpuRow:
+    """Return a GPU of a workload, as its node last reported it."""
+    return GpuRow(
+        index=index,
+        name=card.model,
+        uuid=card.uuid,
+        simulated=card.simulated,
+        memory_total_mib=card.memory_mib,
+        memory_used_mib=card.memory_used_mib,
+        utilization_percent=card.utilization_percent,
+        temperature_c=card.temperature_c,
+        power_w=None if card.power_mw is None else card.power_mw // 1000,
     )
 
 

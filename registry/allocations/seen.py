@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from protocol.clock import DAY_MS, HOUR_MS, MINUTE_MS
-from protocol.lifecycle import FINAL, State
+from protocol.lifecycle import FINAL, HOLDING, State
 from protocol.manifest import Manifest
 from registry.nodes.standing import SILENT_MS
 
@@ -76,6 +76,11 @@ class SeenAllocation:
     def is_charging(self) -> bool:
         """Whether it is charged for at present."""
         return self.state is State.ACTIVE
+
+    @property
+    def holds_accelerators(self) -> bool:
+        """Whether accelerators of its node are taken by it."""
+        return self.state in HOLDING
 
     def silent_since_ms(self, now_ms: int) -> int | None:
         """Return when its node was last heard of, if that is too long ago to matter."""

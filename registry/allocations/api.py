@@ -1,0 +1,154 @@
+"""JSON: launch, look, release, and the receipts of what it came to."""
+
+from flask import Blueprint, current_app, request
+from flask.typing import ResponseReturnValue
+
+from protocol.checkpoint import log_origin, witness_name
+from protocol.note import TYPE_COSIGNATURE, verifier_key
+from protocol.signing import public_bytes
+from registry.allocations import operations, queries
+from registry.allocations.answers import AllocationAnswer, allocation_answer
+from registry.allocations.filter import read_filter
+from registry.allocations.launch_form import LaunchBody, read_launch_body
+from registry.allocations.offers import MARKET
+from registry.allocations.operations import Market
+from registry.allocations.seen import SeenAllocation
+from registry.server.envelope import answered, read_body
+from registry.server.idempotency import Kept, once
+from registry.server.session import actor, db, new_id, now_ms, with_api_key
+from registry.server.settings import settings
+from registry.tenants.roles import not_found, require
+from registry.usage.operations import receipts_of
+from registry.usage.queries import find_log, list_costs
+
+LISTED_MAX = 200
+
+api = Blueprint("allocations_api", __name__)
+
+
+@api.get("/api/v1/allocations")
+@with_api_key
+def list_allocations() -> ResponseReturnValue:
+    """Answer the project's workloads, youngest first; those that ended too with `all=1`."""
+    require(actor(), "allocation.view")
+    tabs = ("active", "history") if request.args.get("all") == "1" else ("active",)
+    with db().reading():
+        found = {one.allocation_id: one for tab in tabs for one in _listed(tab)}
+    youngest = sorted(found.values(), key=lambda one: (-one.created_at_ms, one.allocation_id))
+    return answered([allocation_answer(one, now_ms=now_ms()) for one in youngest])
+
+
+@api.post("/api/v1/allocations")
+@with_api_key
+def launch_allocation() -> ResponseReturnValue:
+    """Launch what the body asks for; sent again with the same key, it is launched once."""
+    require(actor(), "allocation.launch")
+    with db().unit():
+        kept = once(_launched)
+        answer = _whole(kept.body)
+    return answered(answer, kept.status)
+
+
+@api.get("/api/v1/allocations/<allocation_id>")
+@with_api_key
+def show_allocation(allocation_id: str) -> ResponseReturnValue:
+    """Answer one workload with its state path and the addresses of its receipts."""
+    with db().reading():
+        answer = _whole(allocation_id)
+    return answered(answer)
+
+
+@api.post("/api/v1/allocations/<allocation_id>/release")
+@with_api_key
+def release_allocation(allocation_id: str) -> ResponseReturnValue:
+    """End a workload; asked again, it says how far that is."""
+    with db().unit():
+        kept = once(lambda: _released(allocation_id))
+        answer = _whole(kept.body)
+    return answered(answer, kept.status)
+
+
+@api.get("/api/v1/allocations/<allocation_id>/receipts")
+@with_api_key
+def list_receipts(allocation_id: str) -> ResponseReturnValue:
+    """Answer the proofs of what it used, and whose signatures they need."""
+    require(actor(), "receipt.view")
+    with db().reading():
+        seen = _seen(allocation_id)
+        receipts = receipts_of(db(), allocation_id)
+        epochs = sorted({cost.epoch for cost in list_costs(db(), owner_id=allocation_id)})
+        logs = [find_log(db(), seen.node_id, epoch) for epoch in epochs]
+    keys = {log.origin: verifier_key(log.origin, log.public_key) for log in logs if log is not None}
+    origin = log_origin(settings().domain, seen.node_id, epochs[-1]) if epochs else ""
+    witness = witness_name(settings().domain)
+    return answered(
+        {
+            "receipts": receipts,
+            "origin": origin,
+            "log_vkey": keys.get(origin, ""),
+            "log_vkeys": keys,
+            "witness_vkey": verifier_key(witness, public_bytes(settings().key), TYPE_COSIGNATURE),
+            "node": seen.node_name,
+        }
+    )
+
+
+def _listed(tab: str) -> list[SeenAllocation]:
+    who = actor()
+    assert who.tenant_id is not None
+    return queries.list_seen(
+        db(),
+        who.tenant_id,
+        project_id=who.project_id,
+        tab=tab,
+        wanted=read_filter(request.args.get("filter", "")),
+        now_ms=now_ms(),
+        limit=LISTED_MAX,
+    )
+
+
+def _launched() -> Kept:
+    who = actor()
+    assert who.project_id is not None
+    market = current_app.extensions[MARKET](db())
+    assert isinstance(market, Market)
+    made = operations.launch(
+        db(),
+        read_launch_body(read_body(LaunchBody)),
+        actor=who,
+        project_id=who.project_id,
+        market=market,
+        now_ms=now_ms(),
+        new_id=new_id,
+    )
+    return Kept(201, made.allocation_id)
+
+
+def _released(allocation_id: str) -> Kept:
+    _seen(allocation_id)
+    operations.release(db(), allocation_id, actor=actor(), now_ms=now_ms())
+    return Kept(202, allocation_id)
+
+
+def _seen(allocation_id: str) -> SeenAllocation:
+    """Return a workload of the key's project; any other is absent."""
+    seen = queries.find_seen(db(), allocation_id)
+    if seen is None or seen.project_id != actor().project_id:
+        raise not_found("This workload")
+    require(actor(), "allocation.view", tenant_id=seen.tenant_id)
+    return seen
+
+
+def _whole(allocation_id: str) -> AllocationAnswer:
+    seen = _seen(allocation_id)
+    base, domain = settings().base_url, settings().domain
+    return allocation_answer(
+        seen,
+        now_ms=now_ms(),
+        events=queries.list_seen_events(db(), allocation_id),
+        receipts=(
+            f"{base}/billing/receipts/{log_origin(domain, cost.node_id, cost.epoch)}/"
+            f"{cost.last_index}"
+            for cost in list_costs(db(), owner_id=allocation_id)
+        ),
+    )
