@@ -95,14 +95,7 @@ def container_spec(
     _check_shape(desired, policy)
     checked_image(image)
     if not is_egress_guarded and (manifest.ports or manifest.probe is not None):
-        raise Refusal(
-            code="egress_unprotected",
-            status=503,
-            message="This node cannot keep containers off the site's network, so it runs none "
-            "that need a network.",
-            hint="Run the agent with the right to set firewall rules (CAP_NET_ADMIN).",
-            field="ports",
-        )
+        raise _unprotected()
     allocation_id = desired.allocation_id
     uid = user_id(allocation_id)
     network = container_name(allocation_id) if is_egress_guarded else None
@@ -199,6 +192,17 @@ def _environment(
         "NVIDIA_DRIVER_CAPABILITIES": "compute,utility" if real else "",
     }
     return tuple(sorted(variables.items()))
+
+
+def _unprotected() -> Refusal:
+    return Refusal(
+        code="egress_unprotected",
+        status=503,
+        message="This node cannot keep containers off the site's network, so it runs none that "
+        "need a network.",
+        hint="Run the agent with the right to set firewall rules (CAP_NET_ADMIN).",
+        field="ports",
+    )
 
 
 def _refused(code: str, field: str, message: str) -> Refusal:

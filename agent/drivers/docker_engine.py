@@ -5,6 +5,7 @@ without end.  Where the engine does not answer, nothing is known: EngineUnreacha
 """
 
 import calendar
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
@@ -12,7 +13,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import docker
-import requests
 from docker.errors import APIError, DockerException, NotFound
 from docker.utils import kwargs_from_env
 
@@ -209,16 +209,23 @@ class _Channel:
             return question(self._client)
         except APIError as error:
             raise EngineFault("engine_error", _sentence(error)) from error
-        except (DockerException, requests.exceptions.RequestException, OSError) as error:
+        except (DockerException, OSError) as error:  # what requests raises is an OSError too
             self._client = None
             raise EngineUnreachable(str(error)[:MESSAGE_CHARACTERS_MAX]) from error
 
 
 class _PullClient(docker.APIClient):
-    """The SDK lets a pull wait without end; here every read has the client's deadline."""
+    """The SDK lets a pull wait without end; here every read has the client's deadline.
+
+    It reads the bare connection besides; read by way of requests, whatever breaks is an OSError.
+    """
 
     def _set_request_timeout(self, kwargs: dict[str, Any]) -> dict[str, Any]:
         return {**kwargs, "timeout": self.timeout}
+
+    def _stream_helper(self, response: Any, decode: bool = False) -> Iterator[Event]:
+        assert decode
+        yield from (json.loads(line) for line in response.iter_lines() if line)
 
 
 def engine_ms(text: str) -> int | None:
@@ -253,7 +260,7 @@ def _pull_events(url: str | None, reference: str, idle_s: int) -> Iterator[Event
             client.close()
     except APIError as error:
         raise pull_fault(_sentence(error)) from error
-    except (DockerException, requests.exceptions.RequestException, OSError) as error:
+    except (DockerException, OSError, ValueError) as error:
         why = f"no byte for {idle_s} s, or the engine broke off: {error}"
         raise EngineFault("image_pull_stalled", why[:MESSAGE_CHARACTERS_MAX]) from error
 

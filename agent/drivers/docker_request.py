@@ -6,7 +6,7 @@ setting that was not asked for must be empty.  An engine that knows a setting we
 on, is not trusted with a start.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from agent.allocations.runtime import ContainerSpec, ImageFacts
@@ -169,16 +169,19 @@ def _host_config(spec: ContainerSpec, *, cgroup_parent: str, seccomp: str) -> Js
         "Runtime": spec.runtime,
     }
     if spec.devices:
-        config["DeviceRequests"] = [
-            {
-                "Driver": "nvidia",
-                "Count": 0,
-                "DeviceIDs": list(spec.devices),
-                "Capabilities": [["gpu", "compute", "utility"]],
-                "Options": {},
-            }
-        ]
+        config["DeviceRequests"] = [_device_request(spec.devices)]
     return config
+
+
+def _device_request(uuids: Sequence[str]) -> Json:
+    """Ask for exactly these GPUs, and of the driver only what computing needs."""
+    return {
+        "Driver": "nvidia",
+        "Count": 0,
+        "DeviceIDs": list(uuids),
+        "Capabilities": [["gpu", "compute", "utility"]],
+        "Options": {},
+    }
 
 
 def _host_differences(asked: Mapping[str, Any], made: Mapping[str, Any]) -> list[str]:
