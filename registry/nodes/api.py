@@ -4,7 +4,8 @@ from flask import Blueprint, Response, request
 from flask.typing import ResponseReturnValue
 
 from protocol.enrolment import EnrolRequest
-from protocol.refusal import Refusal
+from protocol.http_signature import AGE_MS_MAX
+from protocol.refusal import Refusal, SignatureRefused
 from protocol.signing import key_id, public_bytes
 from protocol.wire import encode, unpack
 from registry.nodes import operations
@@ -27,7 +28,10 @@ def enrol() -> ResponseReturnValue:
     public_key = bytes.fromhex(asked.public_key)
     signed_by = read_node_call({key_id(public_key): public_key}.get)
     with db().unit():
-        operations.spend_nonce(db(), signed_by, now_ms=now_ms())
+        expires_at_ms = signed_by.created_at_ms + 2 * AGE_MS_MAX
+        signer, nonce = signed_by.key_id, signed_by.nonce
+        if not operations.spend_nonce(db(), signer, nonce, expires_at_ms=expires_at_ms):
+            raise SignatureRefused("signature_replayed", "This very call was made before.")
         outcome = operations.enrol(
             db(),
             asked,

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 
 from protocol.enrolment import EnrolAnswer, EnrolRequest, TrustKey, shown_secret
 from protocol.health import Finding
-from protocol.http_signature import AGE_MS_MAX, SignedBy
 from protocol.ids import NewId
 from protocol.key_set import secret_hash
-from protocol.refusal import Refusal, SignatureRefused
+from protocol.refusal import Refusal
 from protocol.signing import key_id as key_id_of
 from protocol.signing import read_public_key
 from protocol.sync import SyncRequest
@@ -31,8 +30,6 @@ from registry.nodes.queries import Node
 from registry.sites.queries import get_site
 from registry.store.database import Db
 from registry.tenants.roles import Actor, require
-
-NONCE_LIFE_MS = 2 * AGE_MS_MAX
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,28 +190,26 @@ def enrol(
     return refusal or _answer(queries.get_node(db, node.node_id), registry)
 
 
-def spend_nonce(db: Db, signed_by: SignedBy, *, now_ms: int) -> None:
-    """Refuse a signed call that came before; remembered for as long as its signature is read."""
-    expires_at_ms = now_ms + NONCE_LIFE_MS
-    if not queries.insert_nonce(
-        db, signer=signed_by.key_id, nonce=signed_by.nonce, expires_at_ms=expires_at_ms
-    ):
-        raise SignatureRefused(
-            "signature_replayed",
-            "This call came before.",
-            hint="Sign each call with a fresh nonce.",
-        )
+def spend_nonce(db: Db, signer: str, nonce: str, *, expires_at_ms: int) -> bool:
+    """Note the nonce of a signed call as spent; False if it was spent before.
+
+    signer         the key id that signed
+    expires_at_ms  when the signature is too old to be read anyway
+    """
+    return queries.insert_nonce(db, signer=signer, nonce=nonce, expires_at_ms=expires_at_ms)
 
 
-def note_contact(
-    db: Db, node: Node, request: SyncRequest, *, demo: bool, now_ms: int
-) -> tuple[Finding, ...]:
-    """Keep what the node says of itself; return what the registry finds wrong with it."""
+def note_contact(db: Db, node_id: str, request: SyncRequest, *, now_ms: int) -> tuple[Finding, ...]:
+    """Keep what the node says of itself; return what the registry finds wrong with it.
+
+    Simulated GPUs are taken from a node that enrolled with some: it was let in as what it is.
+    """
+    node = queries.get_node(db, node_id)
     owners = queries.find_owners(db, (fact.uuid for fact in request.accelerators))
     judged = registered(
-        request.accelerators, owners, node_id=node.node_id, demo=demo, now_ms=now_ms
+        request.accelerators, owners, node_id=node_id, demo=node.simulated, now_ms=now_ms
     )
-    queries.keep_accelerators(db, node.node_id, judged.accelerators, now_ms=now_ms)
+    queries.keep_accelerators(db, node_id, judged.accelerators, now_ms=now_ms)
     skew = skew_ms(request, now_ms=now_ms)
     clones = clone_findings(
         boot_id=node.boot_id, sequence=node.sequence, request=request, now_ms=now_ms
@@ -230,9 +225,8 @@ def note_contact(
         "last_contact_at_ms": now_ms,
         "skew_ms": skew,
         "host": encode(request.host).decode(),
-        "simulated": int(any(fact.simulated for fact in judged.accelerators)),
     }
-    queries.note_facts(db, node.node_id, values)
+    queries.note_facts(db, node_id, values)
     return judged.findings + clock_findings(skew, now_ms=now_ms) + clones
 
 

@@ -19,6 +19,8 @@ from web.view_models.nodes import (
 )
 from web.view_models.parts import Activity, Fact, GpuRow, NewSecret, PathStep
 
+SOMEBODY_ELSE = ("another organization", "")
+
 
 @dataclass(frozen=True, slots=True)
 class NodeFigures:
@@ -51,6 +53,28 @@ class Known:
             now_ms=now_ms,
             is_retired=self.node.revoked,
         )
+
+
+def finding_row(code: str, severity: str, detail: str, *, remedy: str, since_ms: int) -> FindingRow:
+    """Return an open finding as the page of its node shows it."""
+    return FindingRow(
+        code=code, severity=severity, title=detail, remedy=remedy, since_at_ms=since_ms
+    )
+
+
+def log_head(
+    origin: str, *, size: int, root: str, accepted_at_ms: int | None, cosigned: bool
+) -> UsageLogHead:
+    """Return the right end of a usage log: what was accepted is proven, up to that moment."""
+    return UsageLogHead(
+        origin=origin,
+        size=size,
+        root=root,
+        verified_to_ms=accepted_at_ms,
+        checkpoint_at_ms=accepted_at_ms,
+        cosigned=cosigned,
+        waiting=0,
+    )
 
 
 def nodes_page(
@@ -177,9 +201,7 @@ def waiting_page(
         quiet_ms=max(0, now_ms - heard_at_ms),
         registry_host=registry_host,
         secret=shown,
-        mismatch=f"The node has {len(cards)} GPUs; {declared} were declared."
-        if is_mismatch
-        else "",
+        mismatch=mismatch,
     )
 
 
@@ -224,7 +246,7 @@ def _words(row: NodeRow) -> str:
 
 
 def _gpu(card: NodeAccelerator, held: Mapping[str, tuple[str, str]]) -> GpuRow:
-    holder, href = held.get(card.held_by or "", (card.held_by or "", ""))
+    holder, href = held.get(card.held_by, SOMEBODY_ELSE) if card.held_by else ("", "")
     return GpuRow(
         index=card.position,
         name=card.model,

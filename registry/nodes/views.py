@@ -46,11 +46,11 @@ class NodeSources:
     """What the pages ask later rooms.
 
     figures    by node id
-    workloads  on one node
+    workloads  on one node, of one organization where named: others' work is not shown
     """
 
     figures: Callable[[Db, Iterable[Node], int], dict[str, NodeFigures]]
-    workloads: Callable[[Db, Node, int], tuple[WorkloadRow, ...]]
+    workloads: Callable[[Db, Node, str | None, int], tuple[WorkloadRow, ...]]
 
 
 @pages.get("/nodes")
@@ -58,9 +58,10 @@ class NodeSources:
 def list_nodes() -> ResponseReturnValue:
     """Return the nodes at the organization's sites; a platform admin sees all."""
     require(actor(), "node.view")
-    scope = None if actor().is_platform_admin else actor().tenant_id
     with db().reading():
-        found = queries.list_nodes(db(), tenant_id=scope, site_id=request.args.get("site") or None)
+        found = queries.list_nodes(
+            db(), tenant_id=_scope(), site_id=request.args.get("site") or None
+        )
         known = _known(found)
     page = nodes_page(
         known,
@@ -82,7 +83,7 @@ def show_node(node_id: str) -> ResponseReturnValue:
     with db().reading():
         node = _own_node(node_id)
         (one,) = _known([node])
-        workloads = _sources().workloads(db(), node, now_ms())
+        workloads = _sources().workloads(db(), node, _scope(), now_ms())
         activity = _activity(node_id)
     page = node_page(
         one,
@@ -153,11 +154,10 @@ def issue_key(node_id: str) -> ResponseReturnValue:
 def list_keys() -> ResponseReturnValue:
     """Return the enrolment secrets of the organization's nodes, by prefix."""
     require(actor(), "node.view")
-    scope = None if actor().is_platform_admin else actor().tenant_id
     with db().reading():
         names = {
             node.node_id: node.name
-            for node in queries.list_nodes(db(), tenant_id=scope, retired=True)
+            for node in queries.list_nodes(db(), tenant_id=_scope(), retired=True)
         }
         secrets = queries.list_secrets(db(), names)
         makers = get_emails(db(), (secret.created_by for secret in secrets))
@@ -217,6 +217,11 @@ def _waiting(node_id: str) -> ResponseReturnValue:
     return live_answer(
         "registry/nodes/new_key.html", "registry/nodes/_waiting.html", page=page, shell=shell
     )
+
+
+def _scope() -> str | None:
+    """Whose nodes and work are shown: the organization's, or everybody's to a platform admin."""
+    return None if actor().is_platform_admin else actor().tenant_id
 
 
 def _own_node(node_id: str) -> Node:

@@ -1,11 +1,11 @@
-"""SQL of the HTTP frame: answers kept for requests that come twice."""
+"""SQL of the frame: answers kept for requests that come twice, and which process acts."""
 
 from dataclasses import dataclass
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, or_, select, update
 
 from registry.store.database import Db
-from registry.store.tables.server import idempotent_answer
+from registry.store.tables.server import duty, idempotent_answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,3 +46,12 @@ def forget_expired(db: Db, *, now_ms: int) -> int:
     """Delete the answers that expired; return how many that were."""
     expired = idempotent_answer.c.expires_at_ms <= now_ms
     return db.write(delete(idempotent_answer).where(expired))
+
+
+def hold_duty(db: Db, duty_id: str, *, holder: str, until_ms: int, now_ms: int) -> bool:
+    """Take or keep a duty until `until_ms`; False if another process holds it still."""
+    if db.insert_new(duty, {"duty_id": duty_id, "holder": holder, "until_ms": until_ms}):
+        return True
+    free = or_(duty.c.holder == holder, duty.c.until_ms <= now_ms)
+    moved = update(duty).where(duty.c.duty_id == duty_id, free)
+    return db.write(moved.values(holder=holder, until_ms=until_ms)) == 1

@@ -19,6 +19,7 @@ class Settings:
     trust_keys  what nodes are told to trust: the current key, and the next one while it rotates
     demo        whether simulated accelerators may enrol and be sold
     outbox      where letters are put when none are really sent, else empty
+    bank_transfer  how to pay by bank transfer, in words; empty where that is not offered
     """
 
     base_url: str
@@ -27,6 +28,7 @@ class Settings:
     trust_keys: tuple[TrustKey, ...]
     demo: bool
     outbox: str
+    bank_transfer: str = ""
 
 
 def settings() -> Settings:

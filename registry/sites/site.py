@@ -67,3 +67,15 @@ class SiteFacts:
     kind: str
     connectivity: str
     power_kw: int
+
+
+@dataclass(frozen=True, slots=True)
+class SiteFigures:
+    """What runs at a site.  power_now_w: None where no node reports it"""
+
+    nodes_online: int = 0
+    nodes_total: int = 0
+    gpus_used: int = 0
+    gpus_total: int = 0
+    power_now_w: int | None = None
+    simulated: bool = False

@@ -11,7 +11,15 @@ from registry.server.idempotency import Kept, once
 from registry.server.page import shell
 from registry.server.session import actor, db, new_id, now_ms, signed_in
 from registry.sites import operations, queries
-from registry.sites.site import CONNECTIVITIES, COUNTRIES, KINDS, POWER_KW_MAX, Site, SiteFacts
+from registry.sites.site import (
+    CONNECTIVITIES,
+    COUNTRIES,
+    KINDS,
+    POWER_KW_MAX,
+    Site,
+    SiteFacts,
+    SiteFigures,
+)
 from registry.store.database import Db
 from registry.tenants.roles import may, require
 from web.view_models.parts import Choice, Form
@@ -20,18 +28,6 @@ from web.view_models.sites import NewSitePage, SiteRow, SitesPage
 EXTENSION = "outstation-sites"
 
 pages = Blueprint("sites", __name__)
-
-
-@dataclass(frozen=True, slots=True)
-class SiteFigures:
-    """What runs at a site.  power_now_w: None where no node reports it"""
-
-    nodes_online: int = 0
-    nodes_total: int = 0
-    gpus_used: int = 0
-    gpus_total: int = 0
-    power_now_w: int | None = None
-    simulated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

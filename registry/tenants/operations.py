@@ -1,17 +1,18 @@
 """Creating organizations, finding where a person works, switching between."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from protocol.ids import NewId
 from protocol.refusal import Refusal
+from registry.accounts.operations import Caller, ensure_person
 from registry.accounts.queries import Session, note_space
-from registry.accounts.sign_in import secret_hash
+from registry.accounts.sign_in import read_email, secret_hash
 from registry.audit.operations import record
 from registry.store.database import Db
 from registry.tenants import queries
 from registry.tenants.naming import name_key, read_name
 from registry.tenants.queries import Project, Tenant
-from registry.tenants.roles import SITE_ROLES, Actor, not_found
+from registry.tenants.roles import SITE_ROLES, Actor, console, not_found
 
 DEFAULT_DEPARTMENT = "default"
 DEFAULT_PROJECT = "default"
@@ -66,6 +67,24 @@ def create_organization(
         now_ms=now_ms,
     )
     return first
+
+
+def add_organization(
+    db: Db, name: str, owner_email: str, *, intent: str, caller: Caller
+) -> tuple[Project, str]:
+    """Create an organization for somebody else; return its first project and the owner's id."""
+    owner = ensure_person(db, read_email(owner_email), caller=caller)
+    actor = replace(console(), person_id=owner.person_id)
+    made = create_organization(
+        db,
+        name,
+        use_case="",
+        intent=intent,
+        actor=actor,
+        now_ms=caller.now_ms,
+        new_id=caller.new_id,
+    )
+    return made, owner.person_id
 
 
 def place_of(db: Db, session: Session) -> Place:

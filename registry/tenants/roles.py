@@ -16,6 +16,7 @@ API_ROLES = ("api_compute", "api_inference")
 """What an API key may do by its scopes."""
 
 PLATFORM_ADMIN = "platform_admin"
+CONSOLE = "console"
 
 _READERS = frozenset({"owner", "admin", "billing", "member", "viewer", "api_compute"})
 _WORKERS = frozenset({"owner", "admin", "member", "api_compute"})
@@ -110,6 +111,20 @@ class SignedIn:
         found = self.person_id or self.api_key_id
         assert found is not None
         return found
+
+
+def console() -> SignedIn:
+    """Return the actor of commands that an operator runs on the registry's own machine."""
+    return SignedIn(
+        person_id=CONSOLE,
+        api_key_id=None,
+        email="operator (console)",
+        tenant_id=None,
+        project_id=None,
+        roles=frozenset(),
+        is_platform_admin=True,
+        source=CONSOLE,
+    )
 
 
 def may(

@@ -1,0 +1,237 @@
+"""The registry as one application: every room gets what it needs, and no room knows them all."""
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from flask import Blueprint
+
+from protocol.clock import Clock
+from protocol.enrolment import TrustKey
+from protocol.signing import SigningKey, key_id, public_bytes
+from registry.access.api import api as access_api
+from registry.access.operations import find_active_key
+from registry.access.views import EXTENSION as ACCESS
+from registry.access.views import KeySources
+from registry.access.views import pages as access_pages
+from registry.accounts.letters import Mail
+from registry.accounts.queries import find_session
+from registry.accounts.sign_in import secret_hash
+from registry.accounts.views import EXTENSION as SIGN_IN
+from registry.accounts.views import SignIn
+from registry.accounts.views import pages as accounts_pages
+from registry.allocations.panels import workload_row
+from registry.allocations.queries import hourly_of
+from registry.catalogue.api import api as catalogue_api
+from registry.config import Config, database_url, read_secret
+from registry.drivers.keyfile import read_key, read_or_create_key
+from registry.drivers.mail import OutboxMail, SmtpMail
+from registry.ledger.posture import posture
+from registry.ledger.queries import get_balance
+from registry.nodes.api import api as nodes_api
+from registry.nodes.node import Node
+from registry.nodes.queries import list_held_versions
+from registry.nodes.views import EXTENSION as NODES
+from registry.nodes.views import NodeSources
+from registry.nodes.views import pages as nodes_pages
+from registry.overview.operations import allocations_on, node_figures, site_figures
+from registry.overview.queries import use_by_key
+from registry.server.application import Application, new_application
+from registry.server.page import ShellSources
+from registry.server.session import Actor, Asked, Frame
+from registry.server.settings import EXTENSION as SETTINGS
+from registry.server.settings import Settings
+from registry.sites.queries import list_site_ids
+from registry.sites.views import EXTENSION as SITES
+from registry.sites.views import SiteSources
+from registry.sites.views import pages as sites_pages
+from registry.store.database import Database, Db
+from registry.store.migrate import check_schema
+from registry.sync.api import EXTENSION as SYNC
+from registry.sync.api import api as sync_api
+from registry.sync.operations import SyncPolicy
+from registry.tenants.operations import place_of
+from registry.tenants.queries import list_workplaces
+from registry.tenants.roles import SignedIn
+from registry.tenants.views import pages as tenants_pages
+from web.view_models.allocations import WorkloadRow
+from web.view_models.shell import Balance, Banner, Space
+
+BLUEPRINTS: tuple[Blueprint, ...] = (
+    accounts_pages,
+    tenants_pages,
+    access_pages,
+    access_api,
+    sites_pages,
+    nodes_pages,
+    nodes_api,
+    catalogue_api,
+    sync_api,
+)
+
+
+def create_app(
+    config: Config,
+    *,
+    database: Database | None = None,
+    clock: Clock | None = None,
+    entropy: Callable[[int], bytes] | None = None,
+    mail: Mail | None = None,
+) -> Application:
+    """Return the application over a database that is at the schema of this release."""
+    store = database or Database(database_url(config))
+    check_schema(store)
+    frame = Frame(
+        database=store,
+        clock=clock or wall_ms,
+        entropy=entropy or os.urandom,
+        origin=config.base_url,
+        find_person=find_person,
+        find_api_key=find_api_key,
+    )
+    application = new_application(
+        frame, shell_sources(), trusted_hosts=config.trusted_hosts, proxies=config.proxies
+    )
+    settings = settings_of(config)
+    admins = frozenset(config.platform_admins)
+    application.extensions.update(
+        {
+            SETTINGS: settings,
+            SIGN_IN: SignIn(mail=mail or mail_of(config), admins=admins),
+            ACCESS: KeySources(held_versions=list_held_versions, last_used=use_by_key),
+            SITES: SiteSources(figures=site_figures),
+            NODES: NodeSources(figures=node_figures, workloads=node_workloads),
+            SYNC: sync_policy(config, settings),
+        }
+    )
+    for blueprint in BLUEPRINTS:
+        application.register_blueprint(blueprint)
+    return application
+
+
+def wall_ms() -> int:
+    """Return the time by this machine's clock."""
+    return time.time_ns() // 1_000_000
+
+
+def settings_of(config: Config) -> Settings:
+    """Return what views need of the configuration, with the registry's keys read or made."""
+    key = read_or_create_key(Path(config.key_file))
+    keys = [key] if config.next_key_file is None else [key, read_key(Path(config.next_key_file))]
+    return Settings(
+        base_url=config.base_url,
+        domain=config.domain,
+        key=key,
+        trust_keys=tuple(trust_key(one) for one in keys),
+        demo=config.demo,
+        outbox=config.mail.outbox or "",
+    )
+
+
+def trust_key(key: SigningKey) -> TrustKey:
+    """Return a key of the registry as nodes are told of it."""
+    public_key = public_bytes(key)
+    return TrustKey(key_id=key_id(public_key), public_key=public_key.hex())
+
+
+def mail_of(config: Config) -> Mail:
+    """Return what sends letters."""
+    smtp, sender = config.mail.smtp, config.mail.sender
+    if smtp is None:
+        assert config.mail.outbox is not None
+        return OutboxMail(Path(config.mail.outbox), sender)
+    password = read_secret(Path(smtp.password_file)) if smtp.password_file else ""
+    return SmtpMail(smtp.host, smtp.port, smtp.security, sender, smtp.username, password)
+
+
+def sync_policy(config: Config, settings: Settings) -> SyncPolicy:
+    """Return what the answers to nodes depend on."""
+    return SyncPolicy(
+        domain=settings.domain,
+        key=settings.key,
+        trust_keys=settings.trust_keys,
+        site_share_basis_points=config.site_share_basis_points,
+        quick_ms=config.sync_interval_ms,
+    )
+
+
+def find_person(db: Db, asked: Asked) -> SignedIn | None:
+    """Return who holds the token of a session, where they work, and as what."""
+    session = find_session(db, secret_hash(asked.token), now_ms=asked.now_ms)
+    if session is None:
+        return None
+    place = place_of(db, session)
+    return SignedIn(
+        person_id=session.person_id,
+        api_key_id=None,
+        email=session.email,
+        tenant_id=place.tenant_id,
+        project_id=place.project_id,
+        roles=place.roles,
+        site_ids=list_site_ids(db, place.tenant_id) if place.tenant_id else frozenset(),
+        is_platform_admin=session.is_platform_admin,
+        request_id=asked.request_id,
+        source=asked.source,
+    )
+
+
+def find_api_key(db: Db, asked: Asked) -> SignedIn | None:
+    """Return the API key that the token is of, as an actor."""
+    key = find_active_key(db, asked.token, now_ms=asked.now_ms)
+    if key is None:
+        return None
+    return SignedIn(
+        person_id=None,
+        api_key_id=key.api_key_id,
+        email="",
+        tenant_id=key.tenant_id,
+        project_id=key.project_id,
+        roles=key.roles,
+        site_ids=list_site_ids(db, key.tenant_id),
+        request_id=asked.request_id,
+        source=asked.source,
+    )
+
+
+def shell_sources() -> ShellSources:
+    """Return what the shell around every page asks."""
+    return ShellSources(spaces=spaces_of, balance=balance_of, banners=banners_of)
+
+
+def spaces_of(db: Db, actor: Actor) -> tuple[Space, ...]:
+    """Return the organizations and projects that somebody may switch to."""
+    if actor.person_id is None:
+        return ()
+    return tuple(
+        Space(
+            tenant_id=one.tenant_id,
+            project_id=one.project_id,
+            organization=one.tenant_name,
+            project=one.project_name,
+            current=one.project_id == actor.project_id,
+        )
+        for one in list_workplaces(db, actor.person_id)
+    )
+
+
+def node_workloads(
+    db: Db, node: Node, tenant_id: str | None, now_ms: int
+) -> tuple[WorkloadRow, ...]:
+    """Return what holds a node, of one organization where named."""
+    found = allocations_on(db, node, tenant_id)
+    return tuple(workload_row(one, now_ms=now_ms) for one in found)
+
+
+def balance_of(db: Db, actor: Actor) -> Balance | None:
+    """Return the balance of the actor's organization, as the top bar shows it."""
+    if actor.tenant_id is None:
+        return None
+    found = get_balance(db, actor.tenant_id)
+    stands = posture(found.total + found.credit_limit, hourly_of(db, actor.tenant_id))
+    return Balance(micros=found.total, state=stands.state)
+
+
+def banners_of(db: Db, actor: Actor, now_ms: int) -> tuple[Banner, ...]:
+    """Return what stays on every page until its cause is gone."""
+    return ()
