@@ -91,7 +91,9 @@ def list_standings(db: Db, lease_ids: Sequence[int]) -> dict[int, LeaseStanding]
     """Return leases as the rules of the usage log look at them."""
     rows = db.rows(select(lease).where(lease.c.id.in_(list(lease_ids))))
     return {
-        row.id: LeaseStanding(row.tenant_id, row.node_id, row.amount, row.settled, row.state)
+        row.id: LeaseStanding(
+            row.tenant_id, row.node_id, row.amount, row.settled, row.state, row.ended_at_ms
+        )
         for row in rows
     }
 

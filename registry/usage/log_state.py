@@ -97,6 +97,7 @@ class LeaseStanding:
     amount: int
     settled: int
     state: LeaseState
+    ended_at_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,16 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from protocol.checkpoint import Checkpoint, cosignature, log_origin, witness_name
+from protocol.checkpoint import (
+    Checkpoint,
+    cosignature,
+    log_origin,
+    read_signed_checkpoint,
+    witness_name,
+)
 from protocol.clock import SECOND_MS
-from protocol.merkle import EMPTY_FRONTIER, Subtree, inclusion_proof
+from protocol.merkle import EMPTY_FRONTIER, Frontier, Subtree, inclusion_proof
+from protocol.note import cosigned_at_s, read_note
 from protocol.price import Price
 from protocol.receipt import Receipt, receipt_text
 from protocol.refusal import Fault, LogRefused, Refusal
@@ -14,7 +21,7 @@ from protocol.sync import LogAnswer, LogBatch, LogProblem
 from protocol.usage import Closed, Entry, LeaseClosed, Opened, Use
 from registry.ledger.operations import post
 from registry.ledger.postings import usage
-from registry.ledger.queries import get_purse
+from registry.ledger.queries import get_purse, list_journals
 from registry.rating.price_book import PriceBook
 from registry.store.database import Db
 from registry.usage import queries
@@ -23,9 +30,20 @@ from registry.usage.entries import read_entries
 from registry.usage.extension import Extension, ForkFound, checked_root, extension, signed_end
 from registry.usage.log_state import LeaseStanding, Log, LogIdentity, OwnerFact, Standing
 from registry.usage.log_tree import frontier_at, grown, subtrees
+from registry.usage.recount import (
+    Findings,
+    Part,
+    Recount,
+    UsageReport,
+    parts_of,
+    usage_src,
+    whole_parts,
+)
 from registry.usage.tally import Tally
 
 MESSAGE_CHARACTERS_MAX = 512
+OF_OWNERS = (Use, Opened, Closed)
+OF_LEASES = (Use, LeaseClosed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,23 +172,37 @@ def subtree_lookup(db: Db, log: Log) -> Subtree:
     )
 
 
-def standing_for(
-    db: Db, log: Log, entries: Sequence[Entry], surroundings: Surroundings
-) -> Standing:
-    """Return what the rules between these entries look at, as stored."""
-    owners = sorted({entry.allocation_id for entry in entries if isinstance(entry, OF_OWNERS)})
-    leases = sorted({entry.lease_id for entry in entries if isinstance(entry, OF_LEASES)})
-    return Standing(
-        owners=surroundings.list_owners(db, log.node_id, owners),
-        leases=dict(surroundings.list_leases(db, leases)),
-        streams=queries.list_streams(db, log, owners),
-        openings=queries.list_openings(db, log, owners),
-        accelerators=queries.list_accelerator_uses(db, log),
-    )
+def verify(
+    db: Db,
+    *,
+    surroundings: Surroundings,
+    site_of: Callable[[Db, str], tuple[str, int]],
+    witness: str,
+    witness_key: bytes,
+) -> UsageReport:
+    """Take every log in again from its first entry, and name whatever does not follow from it.
 
-
-OF_OWNERS = (Use, Opened, Closed)
-OF_LEASES = (Use, LeaseClosed)
+    site_of               (db, node id): the site that earns, and its share in basis points
+    witness, witness_key  the name and public key by which the registry cosigned
+    """
+    journals = [journal for _, journal in list_journals(db) if journal.kind == "usage"]
+    prices = PriceBook(surroundings.list_prices(db, queries.list_skus_used(db)))
+    found = Findings()
+    logs = queries.list_logs(db)
+    for log in logs:
+        site_id, basis_points = site_of(db, log.node_id)
+        recount = Recount(log.node_id, log.origin, prices, site_id, basis_points)
+        try:
+            parts = parts_of(log.origin, journals)
+            frontier = _recounted(db, log, parts, recount, surroundings)
+            _check_signed(log, frontier, witness=witness, witness_key=witness_key)
+        except LogRefused as refused:
+            recount.note(refused)
+        stored = queries.list_streams(db, log)
+        found.add(recount, stored, entries=log.size)
+    leases = surroundings.list_leases(db, sorted(found.settled))
+    problems = found.compared(queries.list_hours(db), journals, leases)
+    return UsageReport(logs=len(logs), entries=found.entries, problems=problems)
 
 
 def _log_of(db: Db, identity: LogIdentity, domain: str) -> Log:
@@ -192,6 +224,13 @@ def _log_of(db: Db, identity: LogIdentity, domain: str) -> Log:
     return log
 
 
+def _ids(entries: Sequence[Entry]) -> tuple[list[str], list[int]]:
+    """Return the owners and the leases that entries name."""
+    owners = {entry.allocation_id for entry in entries if isinstance(entry, OF_OWNERS)}
+    leases = {entry.lease_id for entry in entries if isinstance(entry, OF_LEASES)}
+    return sorted(owners), sorted(leases - {0})
+
+
 def _taken_in(
     db: Db,
     log: Log,
@@ -200,6 +239,8 @@ def _taken_in(
     surroundings: Surroundings,
     witness: Witness,
 ) -> LogAnswer:
+    if len(log.frontier.roots) != log.size.bit_count():
+        raise Fault(f"{log.origin}: the stored frontier is damaged; run ledger verify")
     checkpoint = signed_end(log, batch)
     if batch.begin > log.size:
         return LogAnswer(epoch=log.epoch, size=log.size)
@@ -217,7 +258,14 @@ def _taken_in(
         accepted_at_ms=witness.now_ms,
     )
     entries = read_entries(added.entries, first_index=log.size)
-    standing = standing_for(db, log, entries, surroundings)
+    owners, leases = _ids(entries)
+    standing = Standing(
+        owners=surroundings.list_owners(db, log.node_id, owners),
+        leases=dict(surroundings.list_leases(db, leases)),
+        streams=queries.list_streams(db, log, owners),
+        openings=queries.list_openings(db, log, owners),
+        accelerators=queries.list_accelerator_uses(db, log),
+    )
     skus = sorted({entry.sku for entry in entries if isinstance(entry, Use)})
     tally = Tally(
         PriceBook(surroundings.list_prices(db, skus)),
@@ -275,7 +323,7 @@ def _settle(
     for tenant_id in sorted(tally.tenants):
         charge = tally.usage_charge(tenant_id)
         if charge is not None:
-            src = usage_src(log, log.size, end, tenant_id)
+            src = usage_src(log.origin, log.size, end, tenant_id)
             purse = get_purse(db, tenant_id)
             posted = post(db, usage(src=src, at_ms=now_ms, purse=purse, charge=charge))
             assert posted is not None
@@ -286,6 +334,48 @@ def _settle(
         surroundings.close_lease(db, lease_id, now_ms)
 
 
-def usage_src(log: Log, begin: int, end: int, tenant_id: str) -> str:
-    """Return the business key of what a tenant's entries in [begin, end) came to."""
-    return f"log:{log.origin}:{begin}-{end}:{tenant_id}"
+def _read_back(db: Db, log: Log, part: Part) -> list[bytes]:
+    """Return the stored entries of a part; refuse if some are damaged or missing."""
+    try:
+        raw = queries.list_entries(db, log, part.begin, part.end)
+    except ValueError as error:
+        raise LogRefused("bundle_damaged", str(error), index=part.begin) from None
+    if len(raw) != part.end - part.begin:
+        raise LogRefused("entries_missing", "Entries are missing.", index=part.begin)
+    return raw
+
+
+def _recounted(
+    db: Db, log: Log, parts: Sequence[Part], recount: Recount, surroundings: Surroundings
+) -> Frontier:
+    """Take the log in again, part by part; return the frontier over what is stored of it."""
+    frontier = EMPTY_FRONTIER
+    for part in whole_parts(parts, size=log.size, at_ms=log.accepted_at_ms or 0):
+        raw = _read_back(db, log, part)
+        frontier, roots = grown(frontier, raw)
+        for root in roots:
+            kept = queries.list_roots(db, log, root.level, root.number, root.number + 1)
+            if kept != [root.root]:
+                raise LogRefused("subtree_wrong", "A kept root is not its entries'.")
+        text = [entry.decode("utf-8", "surrogatepass") for entry in raw]
+        entries = read_entries(text, first_index=part.begin)
+        owners, leases = _ids(entries)
+        facts = surroundings.list_owners(db, log.node_id, owners)
+        granted = surroundings.list_leases(db, leases)
+        recount.add(part, entries, owners=facts, leases=granted)
+    return frontier
+
+
+def _check_signed(log: Log, frontier: Frontier, *, witness: str, witness_key: bytes) -> None:
+    """Refuse a log whose stored entries are not what node and registry signed."""
+    if not log.size:
+        return
+    checkpoint = read_signed_checkpoint(
+        log.checkpoint, origin=log.origin, public_key=log.public_key
+    )
+    if checkpoint.size != log.size or frontier != log.frontier:
+        raise LogRefused("frontier_wrong", "The log does not stand where its entries lead.")
+    checked_root(frontier, checkpoint)
+    note = read_note(log.checkpoint + log.cosignature)
+    if cosigned_at_s(note, name=witness, public_key=witness_key) is None:
+        raise LogRefused("cosignature_wrong", "The registry's cosignature does not verify.")

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, Table, and_, delete, func, insert, select, text, update
 
 from protocol.clock import DAY_MS
-from protocol.merkle import read_frontier
+from protocol.merkle import HASH_BYTES, Frontier, read_frontier
 from registry.store.database import Db
 from registry.store.tables import usage as tables
 from registry.usage.log_state import AcceleratorUse, Log, Opening, Stream, StreamKey
@@ -188,19 +188,21 @@ def insert_entries(
         )
 
 
-def list_streams(db: Db, log: Log, owners: Iterable[str]) -> dict[StreamKey, Stream]:
-    """Return the streams of these owners in this log."""
-    rows = db.rows(
-        select(tables.stream).where(
-            _is(tables.stream, log),
-            tables.stream.c.owner_id.in_(list(owners)),
-        )
-    )
+def list_streams(db: Db, log: Log, owners: Iterable[str] | None = None) -> dict[StreamKey, Stream]:
+    """Return the streams of these owners in this log, or all of them."""
+    wanted = select(tables.stream).where(_is(tables.stream, log))
+    if owners is not None:
+        wanted = wanted.where(tables.stream.c.owner_id.in_(list(owners)))
     names = [one.name for one in fields(Stream)]
     return {
         (row.owner_id, row.meter, row.sku): Stream(**{name: getattr(row, name) for name in names})
-        for row in rows
+        for row in db.rows(wanted)
     }
+
+
+def list_skus_used(db: Db) -> list[str]:
+    """Return every SKU that a stream names."""
+    return [row.sku for row in db.rows(select(tables.stream.c.sku).distinct())]
 
 
 def list_openings(db: Db, log: Log, allocations: Iterable[str]) -> dict[str, Opening]:
@@ -362,13 +364,15 @@ def _upsert(
 
 
 def _log(row: Row[Any]) -> Log:
+    joined = bytes(row.frontier)
+    whole = len(joined) == HASH_BYTES * row.size.bit_count()
     return Log(
         node_id=row.node_id,
         epoch=row.epoch,
         origin=row.origin,
         public_key=bytes.fromhex(row.public_key),
         state=row.state,
-        frontier=read_frontier(row.size, bytes(row.frontier)),
+        frontier=read_frontier(row.size, joined) if whole else Frontier(row.size, ()),
         checkpoint=row.checkpoint,
         cosignature=row.cosignature,
         accepted_at_ms=row.accepted_at_ms,

@@ -29,6 +29,7 @@ from tests.registry.recording import (
     time_use,
     tokens,
 )
+from tests.registry.verifying import check
 from tests.services.databases import Databases
 
 UNIT = 1_000_000
@@ -69,6 +70,7 @@ def test_every_way_of_delivery_gives_the_same_books(sqlite: Databases, seed: int
         assert _sums(cut) == _sums(whole)
         for here in (whole, cut):
             assert here.within(verify).problems == ()
+            assert check(here).problems == ()
 
 
 @settings(max_examples=15)
