@@ -45,7 +45,7 @@ def list_open(
         ).where(and_(*wanted))
     )
     order = {"critical": 0, "warning": 1, "info": 2}
-    found = [OpenFinding(*row) for row in rows]
+    found = [OpenFinding(**row._mapping) for row in rows]
     return sorted(found, key=lambda one: (order[one.severity], one.since_ms, one.code))
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from protocol.checkpoint import witness_name
 from protocol.enrolment import TrustKey
 from protocol.health import Finding
 from protocol.http_signature import AGE_MS_MAX, read_signed_request
@@ -19,6 +20,8 @@ from registry.catalogue.queries import list_prices
 from registry.gateway.operations import record_models
 from registry.incidents.operations import close_finding, open_finding, record_findings
 from registry.leases.operations import grant_for_node, surroundings
+from registry.ledger.audit import Problem
+from registry.ledger.operations import verify as verify_books
 from registry.nodes.operations import note_contact, spend_nonce
 from registry.nodes.queries import Node, find_node_by_key, get_node
 from registry.store.database import Db
@@ -31,6 +34,7 @@ from registry.sync.answer import (
 )
 from registry.usage.log_state import LogIdentity, OwnerFact
 from registry.usage.operations import ingest, standing_answer
+from registry.usage.operations import verify as verify_usage
 
 LOG_REFUSED = "log_refused"
 
@@ -151,6 +155,42 @@ def list_owners(db: Db, node_id: str, ids: Sequence[str]) -> Mapping[str, OwnerF
         for key_id, tenant_id, project_id in list_key_owners(db, ids)
     }
     return allocations | keys
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What a check of all money found: of the books themselves, and against the raw logs."""
+
+    journals: int
+    accounts: int
+    logs: int
+    entries: int
+    problems: tuple[Problem, ...]
+
+
+def verify_everything(
+    db: Db, *, domain: str, registry_key: bytes, site_share_basis_points: int
+) -> Verified:
+    """Recompute every balance from its postings, and every usage posting from the raw logs."""
+
+    def site_of(db: Db, node_id: str) -> tuple[str, int]:
+        return get_node(db, node_id).site_id, site_share_basis_points
+
+    books = verify_books(db)
+    usage = verify_usage(
+        db,
+        surroundings=surroundings(list_owners=list_owners, list_prices=list_prices),
+        site_of=site_of,
+        witness=witness_name(domain),
+        witness_key=registry_key,
+    )
+    return Verified(
+        journals=books.journals,
+        accounts=books.accounts,
+        logs=usage.logs,
+        entries=usage.entries,
+        problems=books.problems + usage.problems,
+    )
 
 
 def _note_refused(db: Db, node: Node | None, refused: SignatureRefused, *, now_ms: int) -> None:

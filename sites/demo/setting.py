@@ -23,20 +23,18 @@ REGISTRY_TOML = """\
 # Written by the demo.
 demo = true
 base_url = "{registry_url}"
-database_url = "sqlite:///{folder}/registry.sqlite"
-state_directory = "{folder}/registry"
+listen = "127.0.0.1:{registry_port}"
+workers = 1
+threads = 8
+database = "sqlite:///registry.sqlite"
+key_file = "registry.key"
 platform_admins = ["{owner}"]
 sync_interval_ms = 1000
+site_share_basis_points = 7000
 
 [mail]
-outbox = "{folder}/outbox"
-sender = "Outstation demo <demo@demo.example>"
-
-[serve]
-host = "127.0.0.1"
-port = {registry_port}
-workers = 1
-threads = 4
+sender = "demo@demo.example"
+outbox = "outbox"
 """
 
 AGENT_TOML = """\
@@ -121,7 +119,7 @@ def prepared(folder: Path) -> Setting:
     """Return the setting of a fresh demo in `folder`, which is emptied first."""
     if folder.exists():
         shutil.rmtree(folder)
-    for part in (folder, folder / "registry", folder / "agent", folder / "outbox"):
+    for part in (folder, folder / "agent", folder / "outbox"):
         part.mkdir(parents=True, mode=0o700)
     setting = Setting(
         folder=folder,
@@ -134,7 +132,6 @@ def prepared(folder: Path) -> Setting:
         REGISTRY_TOML.format(
             registry_url=setting.registry_url,
             registry_port=setting.registry_port,
-            folder=folder,
             owner=OWNER,
         )
     )

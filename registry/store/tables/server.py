@@ -1,4 +1,4 @@
-"""Tables of the HTTP frame: answers kept for requests that come twice."""
+"""Tables of the frame: answers kept for requests that come twice, and which process acts."""
 
 from sqlalchemy import BigInteger, Column, Index, Integer, Table, Text
 
@@ -14,4 +14,12 @@ idempotent_answer = Table(
     Column("body", Text, nullable=False),
     Column("expires_at_ms", BigInteger, nullable=False),
     Index("idempotent_answer_by_expiry", "expires_at_ms"),
+)
+
+duty = Table(
+    "duty",
+    metadata,
+    Column("duty_id", Text, primary_key=True),
+    Column("holder", Text, nullable=False),
+    Column("until_ms", BigInteger, nullable=False),
 )

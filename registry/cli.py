@@ -1,0 +1,145 @@
+"""`outstation-registry`: set a registry up, run it, and let its ledger prove itself."""
+
+import os
+import secrets
+import socket
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+import msgspec
+
+from protocol import __version__
+from protocol.refusal import Fault, Refusal
+from protocol.signing import public_bytes
+from registry.commands import SET_UP, Console, json_option, told
+from registry.config import Config, database_url
+from registry.drivers.keyfile import read_or_create_key
+from registry.jobs import run_jobs
+from registry.server.logs import set_up_logs
+from registry.store.database import Database
+from registry.store.migrate import check_schema, migrate
+from registry.sync.operations import verify_everything
+
+EXIT_FAULT = 1
+EXIT_REFUSED = 2
+EXIT_NOT_VERIFIED = 11
+
+CONFIG_VARIABLE = "OUTSTATION_REGISTRY_CONFIG"
+"""Names the configuration to the workers of gunicorn (registry/wsgi.py)."""
+
+REQUEST_LINE_BYTES_MAX = 8190
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--config",
+    "path",
+    default="registry.toml",
+    envvar="OUTSTATION_REGISTRY_CONFIG",
+    type=click.Path(path_type=Path),
+    help="Configuration file (registry.toml).",
+)
+@click.version_option(__version__, prog_name="outstation-registry")
+@click.pass_context
+def registry(context: click.Context, path: Path) -> None:
+    """Run the registry and look after what it holds."""
+    context.obj = Console(path)
+
+
+@registry.command()
+@click.pass_obj
+def serve(console_: Console) -> None:
+    """Serve pages, the JSON API and the nodes' calls with gunicorn."""
+    config = console_.config()
+    check_database(config)
+    command = [
+        *(sys.executable, "-m", "gunicorn", "registry.wsgi:app"),
+        *("--bind", config.listen, "--worker-class", "gthread", "--no-control-socket"),
+        *("--workers", str(config.workers), "--threads", str(config.threads)),
+        *("--limit-request-line", str(REQUEST_LINE_BYTES_MAX)),
+    ]
+    environment = {**os.environ, CONFIG_VARIABLE: str(console_.path.resolve())}
+    os.execve(sys.executable, command, environment)
+
+
+@registry.command()
+@click.pass_obj
+def jobs(console_: Console) -> None:
+    """Do what is due in the background; of several such processes one acts."""
+    config = console_.config()
+    set_up_logs(sys.stderr, config.log_level)
+    run_jobs(config, holder=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}")
+
+
+@registry.command(name="migrate")
+@json_option
+@click.pass_obj
+def migrate_(console_: Console, *, as_json: bool) -> None:
+    """Bring the database to the schema of this version."""
+    config = console_.config()
+    migrate(database_url(config))
+    read_or_create_key(Path(config.key_file))
+    told({"version": __version__}, "The database has the schema of this version.", as_json=as_json)
+
+
+@registry.group()
+def ledger() -> None:
+    """The ledger."""
+
+
+@ledger.command(name="verify")
+@json_option
+@click.pass_obj
+def verify(console_: Console, *, as_json: bool) -> None:
+    """Recompute every balance from postings and raw logs; exit code 11 on any difference."""
+    config = console_.config()
+    key = read_or_create_key(Path(config.key_file))
+    report = console_.run(
+        verify_everything,
+        domain=config.domain,
+        registry_key=public_bytes(key),
+        site_share_basis_points=config.site_share_basis_points,
+    )
+    words = (
+        f"{report.journals} journals and {report.entries} log entries: "
+        f"{len(report.problems)} problems"
+    )
+    told(asdict(report), words, as_json=as_json)
+    if report.problems:
+        sys.exit(EXIT_NOT_VERIFIED)
+
+
+for command in SET_UP:
+    registry.add_command(command)
+
+
+def main() -> None:
+    """Run the command line; a refusal is one sentence and its remedy."""
+    as_json = "--json" in sys.argv
+    try:
+        registry(standalone_mode=False)
+    except (Refusal, Fault) as stopped:
+        code = stopped.code if isinstance(stopped, Refusal) else "fault"
+        message = stopped.message if isinstance(stopped, Refusal) else str(stopped)
+        hint = stopped.hint if isinstance(stopped, Refusal) else ""
+        if as_json:
+            error = {"code": code, "message": message, "hint": hint}
+            click.echo(msgspec.json.encode({"ok": False, "error": error}).decode())
+        click.echo(f"Error: {message} {hint}".strip(), err=True)
+        sys.exit(EXIT_REFUSED if isinstance(stopped, Refusal) else EXIT_FAULT)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(130)
+
+
+def check_database(config: Config) -> None:
+    """Refuse a database that is not at the schema of this version, before any worker starts."""
+    database = Database(database_url(config))
+    try:
+        check_schema(database)
+    finally:
+        database.close()
