@@ -236,10 +236,12 @@ def find_seen(db: Db, allocation_id: str) -> SeenAllocation | None:
     return rows[0] if rows else None
 
 
-def list_charging(db: Db, tenant_id: str, *, limit: int = PAGE_ROWS) -> list[SeenAllocation]:
-    """Return what the tenant is charged for at present, youngest first."""
-    active = allocation.c.state == State.ACTIVE.value
-    return _seen(db, _seen_rows().where(allocation.c.tenant_id == tenant_id, active).limit(limit))
+def list_unsettled(db: Db, tenant_id: str, *, limit: int = PAGE_ROWS) -> list[SeenAllocation]:
+    """Return what is charged for at present, and what was and may still have usage to come."""
+    mine = allocation.c.tenant_id == tenant_id
+    ready, gone = allocation.c.ready_at_ms, allocation.c.cleaned_at_ms
+    rows = _seen_rows().where(mine, ready.is_not(None), gone.is_(None))
+    return _seen(db, rows.limit(limit))
 
 
 def hourly_of(db: Db, tenant_id: str) -> int:

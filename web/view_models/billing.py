@@ -102,7 +102,8 @@ class AddFundsPage:
 
     fields  amount (whole units of the currency, or "other"), other_amount, return_to,
             idempotency_key
-    demo    the payment is simulated and says so
+    demo    the payment is simulated and says so; without it the page tells how to transfer money
+    transfer, reference  the words for that, and what the transfer must name
     """
 
     balance_micros: int
@@ -111,3 +112,5 @@ class AddFundsPage:
     form: Form = field(default_factory=Form)
     demo: bool = False
     return_to: str = "/billing"
+    transfer: str = ""
+    reference: str = ""
