@@ -95,6 +95,13 @@ def next_batch(db: Db, sign: Sign, *, entries_max: int = ENTRIES_MAX) -> LogBatc
     )
 
 
+def count_unsent(db: Db) -> int:
+    """Return how many entries the next batches would hold; 0 if nothing may be signed."""
+    log = queries.get_log(db)
+    begin = batch_begin(log)
+    return 0 if begin is None else log.frontier.size - begin
+
+
 def note_answer(
     db: Db, answer: LogAnswer, sign: Sign, *, witness: str, witness_keys: Sequence[bytes]
 ) -> Parked | None:

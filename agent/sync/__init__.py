@@ -1,0 +1,5 @@
+"""One outbound call: what this node holds and sees, for what it should do and may spend.
+
+Reading order: exchange (what an answer changes, and what it must not), queries, operations, client,
+loop.
+"""
