@@ -7,6 +7,7 @@ from tests.house.source import ROOT, listing, text_sources
 TARGET = re.compile(r"^([a-z]+):", re.MULTILINE)
 QUOTED = re.compile(r"`make ([a-z]+)")
 FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+INDENTED = re.compile(r"^(?: {4}|\t).*$", re.MULTILINE)
 TYPED = re.compile(r"^\s*(?:\$ )?make ([a-z]+)", re.MULTILINE)
 
 
@@ -32,12 +33,13 @@ def test_ci_types_the_test_command_of_the_readme() -> None:
 
 
 def test_a_command_in_a_document_is_read() -> None:
-    text = "Type `make test` or\n\n```\nmake demo ONCE=1\n$ make lint\n```\nmake sure\n"
+    text = "Type `make test` or\n\n```\nmake demo ONCE=1\n```\n\n    $ make lint\n\nmake sure\n"
 
     assert told(text) == {"test", "demo", "lint"}
 
 
 def told(text: str) -> set[str]:
-    """The make targets a document names, in backticks or as a line of a fenced block."""
-    typed = {name for block in FENCED.findall(text) for name in TYPED.findall(block)}
+    """The make targets a document names, in backticks or as a line of a block of code."""
+    blocks = [*FENCED.findall(text), *INDENTED.findall(text)]
+    typed = {name for block in blocks for name in TYPED.findall(block)}
     return typed | set(QUOTED.findall(text))
