@@ -27,7 +27,7 @@ def get_stopped(db: Db, tenant_id: str) -> Stopped:
     out = State.INSUFFICIENT_BALANCE.value
     row = db.row(
         select(
-            func.count(allocation.c.allocation_id.distinct()).label("count"),
+            func.count(allocation.c.allocation_id.distinct()).label("many"),
             func.max(allocation_event.c.at_ms).label("last_at_ms"),
         )
         .join(allocation_event, allocation_event.c.allocation_id == allocation.c.allocation_id)
@@ -38,7 +38,7 @@ def get_stopped(db: Db, tenant_id: str) -> Stopped:
         )
     )
     assert row is not None
-    return Stopped(row.count, row.last_at_ms)
+    return Stopped(row.many, row.last_at_ms)
 
 
 def list_payers(db: Db, tenant_id: str) -> list[str]:
