@@ -60,6 +60,7 @@ def new_application(
         request_id=session.request_id,
         version=__version__,
     )
+    application.before_request(headers.check_host)
     application.before_request(forms.check_form)
     application.after_request(forms.keep_form_cookie)
     application.after_request(session.expire_bad_session)

@@ -21,6 +21,12 @@ HEADERS = {
 STRICT_TRANSPORT = "max-age=31536000"
 
 
+def check_host() -> None:
+    """Refuse a request for a host that is not ours, before anything else looks at it."""
+    if request.routing_exception is not None and request.routing_exception.code == 400:
+        raise request.routing_exception
+
+
 def protect(answer: Response) -> Response:
     """Add the headers; runs after every view."""
     for name, value in HEADERS.items():
