@@ -21,22 +21,30 @@ from registry.accounts.sign_in import secret_hash
 from registry.accounts.views import EXTENSION as SIGN_IN
 from registry.accounts.views import SignIn
 from registry.accounts.views import pages as accounts_pages
+from registry.allocations.api import api as allocations_api
+from registry.allocations.offers import MARKET
+from registry.allocations.operations import BLOCKING, Market
 from registry.allocations.panels import workload_row
-from registry.allocations.queries import hourly_of
+from registry.allocations.views import pages as allocations_pages
 from registry.catalogue.api import api as catalogue_api
 from registry.config import Config, database_url, read_secret
 from registry.drivers.keyfile import read_key, read_or_create_key
 from registry.drivers.mail import OutboxMail, SmtpMail
-from registry.ledger.posture import posture
-from registry.ledger.queries import get_balance
+from registry.gateway.api import api as gateway_api
+from registry.incidents.queries import list_open
+from registry.ledger.api import api as ledger_api
+from registry.ledger.views import pages as ledger_pages
 from registry.nodes.api import api as nodes_api
 from registry.nodes.node import Node
 from registry.nodes.queries import list_held_versions
 from registry.nodes.views import EXTENSION as NODES
 from registry.nodes.views import NodeSources
 from registry.nodes.views import pages as nodes_pages
+from registry.notices.views import balance_chip, banner_slot
+from registry.overview.api import api as overview_api
 from registry.overview.operations import allocations_on, node_figures, site_figures
 from registry.overview.queries import use_by_key
+from registry.overview.views import pages as overview_pages
 from registry.server.application import Application, new_application
 from registry.server.page import ShellSources
 from registry.server.session import Actor, Asked, Frame
@@ -55,8 +63,9 @@ from registry.tenants.operations import place_of
 from registry.tenants.queries import list_workplaces
 from registry.tenants.roles import SignedIn
 from registry.tenants.views import pages as tenants_pages
+from registry.usage.views import pages as usage_pages
 from web.view_models.allocations import WorkloadRow
-from web.view_models.shell import Balance, Banner, Space
+from web.view_models.shell import Space
 
 BLUEPRINTS: tuple[Blueprint, ...] = (
     accounts_pages,
@@ -67,7 +76,15 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     nodes_pages,
     nodes_api,
     catalogue_api,
+    ledger_pages,
+    ledger_api,
+    usage_pages,
+    allocations_pages,
+    allocations_api,
+    gateway_api,
     sync_api,
+    overview_pages,
+    overview_api,
 )
 
 
@@ -102,6 +119,7 @@ def create_app(
             ACCESS: KeySources(held_versions=list_held_versions, last_used=use_by_key),
             SITES: SiteSources(figures=site_figures),
             NODES: NodeSources(figures=node_figures, workloads=node_workloads),
+            MARKET: lambda db: market(db, demo=config.demo),
             SYNC: sync_policy(config, settings),
         }
     )
@@ -126,6 +144,7 @@ def settings_of(config: Config) -> Settings:
         trust_keys=tuple(trust_key(one) for one in keys),
         demo=config.demo,
         outbox=config.mail.outbox or "",
+        bank_transfer=config.bank_transfer,
     )
 
 
@@ -196,7 +215,7 @@ def find_api_key(db: Db, asked: Asked) -> SignedIn | None:
 
 def shell_sources() -> ShellSources:
     """Return what the shell around every page asks."""
-    return ShellSources(spaces=spaces_of, balance=balance_of, banners=banners_of)
+    return ShellSources(spaces=spaces_of, balance=balance_chip, banners=banner_slot)
 
 
 def spaces_of(db: Db, actor: Actor) -> tuple[Space, ...]:
@@ -223,15 +242,7 @@ def node_workloads(
     return tuple(workload_row(one, now_ms=now_ms) for one in found)
 
 
-def balance_of(db: Db, actor: Actor) -> Balance | None:
-    """Return the balance of the actor's organization, as the top bar shows it."""
-    if actor.tenant_id is None:
-        return None
-    found = get_balance(db, actor.tenant_id)
-    stands = posture(found.total + found.credit_limit, hourly_of(db, actor.tenant_id))
-    return Balance(micros=found.total, state=stands.state)
-
-
-def banners_of(db: Db, actor: Actor, now_ms: int) -> tuple[Banner, ...]:
-    """Return what stays on every page until its cause is gone."""
-    return ()
+def market(db: Db, *, demo: bool) -> Market:
+    """Return what may be sold: nodes with a critical finding are off the market."""
+    blocking = {one.node_id: one.code for one in list_open(db) if one.severity in BLOCKING}
+    return Market(demo=demo, blocking=blocking)

@@ -46,6 +46,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     demo           simulated GPUs may enrol and be sold
     proxies        how many proxies stand before it and may say who the client was
     trusted_hosts  host names besides that of base_url under which it answers
+    bank_transfer            how to pay by bank transfer, in words; no payment is taken on line
     sync_interval_ms         a fixed interval between a node's calls; left out: as the work asks for
     site_share_basis_points  what a site earns of what is charged for its work, in 1/10,000
     """
@@ -66,6 +67,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     platform_admins: Annotated[tuple[Email, ...], msgspec.Meta(max_length=64)] = ()
     sync_interval_ms: Annotated[int, msgspec.Meta(ge=100, le=3_600_000)] | None = None
     site_share_basis_points: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 0
+    bank_transfer: Annotated[str, msgspec.Meta(max_length=2000)] = ""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
 

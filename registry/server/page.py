@@ -11,6 +11,7 @@ from web.navigation import may_launch, navigation
 from web.view_models.shell import ADD_NODE, LAUNCH, Balance, Banner, Shell, Space
 
 EXTENSION = "outstation-shell"
+SEARCH_URL = "/search"
 THEMES = ("light", "dark")
 PLATFORM_ADMIN = "platform_admin"
 
@@ -49,5 +50,6 @@ def shell() -> Shell:
         banners=banners,
         balance=balance,
         primary=LAUNCH if may_launch(roles) else ADD_NODE if operates else None,
+        search_url=SEARCH_URL,
         theme=theme if theme in THEMES else "",
     )
