@@ -25,9 +25,8 @@ def test_a_unit_is_kept_whole_or_not_at_all(database: Database) -> None:
     with database.unit() as db:
         db.insert_new(idempotent_answer, _row("a"))
 
-    with pytest.raises(ValueError, match="no"), database.unit() as db:
-        db.insert_new(idempotent_answer, _row("b"))
-        raise ValueError("no")
+    with pytest.raises(ValueError, match="no"):
+        _insert_and_fail(database)
 
     assert _keys(database) == ["a"]
 
@@ -35,9 +34,8 @@ def test_a_unit_is_kept_whole_or_not_at_all(database: Database) -> None:
 def test_a_savepoint_fails_alone(database: Database) -> None:
     with database.unit() as db:
         db.insert_new(idempotent_answer, _row("a"))
-        with pytest.raises(ValueError, match="part"), db.savepoint():
-            db.insert_new(idempotent_answer, _row("b"))
-            raise ValueError("part")
+        with pytest.raises(ValueError, match="part"):
+            _insert_and_fail_in_part(db)
         db.insert_new(idempotent_answer, _row("c"))
 
     assert _keys(database) == ["a", "c"]
@@ -126,6 +124,18 @@ def test_tables_refuse_values_of_another_type(database: Database) -> None:
             "INSERT INTO person (person_id, email, is_platform_admin, is_disabled, created_at_ms)"
             " VALUES ('u', 'e', 0, 0, 'soon')"
         )
+
+
+def _insert_and_fail(database: Database) -> None:
+    with database.unit() as db:
+        db.insert_new(idempotent_answer, _row("b"))
+        raise ValueError("no")
+
+
+def _insert_and_fail_in_part(db: Db) -> None:
+    with db.savepoint():
+        db.insert_new(idempotent_answer, _row("b"))
+        raise ValueError("part")
 
 
 def _count_up(database: Database, times: int) -> None:
