@@ -23,6 +23,11 @@ def boottime_ms() -> int:
     return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // NS_PER_MS
 
 
+def running_ms() -> int:
+    """Return the reading of the clock that stands still while the machine is suspended."""
+    return time.clock_gettime_ns(time.CLOCK_MONOTONIC) // NS_PER_MS
+
+
 def boot_id(path: Path = BOOT_ID_PATH) -> str:
     """Return the id of this boot: boottime readings with another one cannot be compared."""
     try:

@@ -68,8 +68,12 @@ class Answer:
         self.standing.in_flight -= 1
 
 
+BackendSession = aiohttp.ClientSession
+"""The connections to the backends, by the name under which node.py hands them over."""
+
+
 @asynccontextmanager
-async def backend_session() -> AsyncIterator[aiohttp.ClientSession]:
+async def backend_session() -> AsyncIterator[BackendSession]:
     """Keep connections to the backends, one per call in flight, until the end of the block."""
     timeout = aiohttp.ClientTimeout(
         total=CALL_S_MAX, sock_connect=CONNECT_S_MAX, sock_read=IDLE_S_MAX

@@ -1,0 +1,206 @@
+"""`outstation-agent`: enrol this machine, run the node, look at it and at its usage log."""
+
+import asyncio
+import json
+import logging
+import sys
+from collections.abc import Awaitable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+import uvloop
+
+from agent.commands import clean_up, doctor_report, enrolled, node_status, serve_echo
+from agent.config import Config, read_config
+from agent.node import STORE_FILE, run_node
+from agent.store.database import open_for_reading
+from agent.sync.queries import get_identity, list_trusted
+from agent.usage_log.operations import audit_keys, verify_log
+from protocol import __version__
+from protocol.refusal import Fault, Refusal
+
+EXIT_FAULT = 1
+EXIT_REFUSED = 2
+EXIT_NOT_VERIFIED = 11
+SECRET_BYTES_MAX = 4096
+
+json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object per line: the fixed phrase, and the values that belong to it."""
+
+    KNOWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, Any] = {
+            "at_ms": int(record.created * 1000),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        line |= {name: value for name, value in vars(record).items() if name not in self.KNOWN}
+        if record.exc_info:
+            line["trace"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str)
+
+
+def told(data: Any, words: str, *, as_json: bool) -> None:
+    """Answer on stdout: one JSON object for programs, words for people."""
+    if as_json:
+        click.echo(msgspec.json.encode({"ok": True, "data": data}).decode())
+    else:
+        click.echo(words)
+
+
+def waited(work: Awaitable[Any]) -> Any:
+    """Return what the work came to, run on an event loop of its own."""
+
+    async def run() -> Any:
+        return await work
+
+    return asyncio.run(run())
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--config",
+    "path",
+    default="/etc/outstation/agent.toml",
+    envvar="OUTSTATION_AGENT_CONFIG",
+    type=click.Path(path_type=Path),
+    help="Configuration file (agent.toml).",
+)
+@click.version_option(__version__, prog_name="outstation-agent")
+@click.pass_context
+def agent(context: click.Context, path: Path) -> None:
+    """Run a node of Outstation on this machine."""
+    context.obj = path
+
+
+def config_of(context: click.Context) -> Config:
+    """Return the configuration named on the command line."""
+    return read_config(context.obj)
+
+
+@agent.command()
+@click.pass_context
+def run(context: click.Context) -> None:
+    """Run the node until SIGTERM or Ctrl-C; containers go on without it."""
+    config = config_of(context)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines())
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    uvloop.run(run_node(config))
+
+
+@agent.command(name="enrol")
+@click.option(
+    "--secret-file", type=click.File(), default="-", help="File with the secret; else stdin."
+)
+@json_option
+@click.pass_context
+def enrol(context: click.Context, secret_file: Any, *, as_json: bool) -> None:
+    """Spend an enrolment secret for trust in this machine's own key."""
+    secret = secret_file.read(SECRET_BYTES_MAX).strip()
+    answer = waited(enrolled(config_of(context), secret))
+    words = f"Enrolled as {answer.node_name} ({answer.node_id}) at {answer.site_name}."
+    told(msgspec.to_builtins(answer), words, as_json=as_json)
+
+
+@agent.command()
+@json_option
+@click.pass_context
+def status(context: click.Context, *, as_json: bool) -> None:
+    """Say what this node is, holds and sees, with the uplink or without."""
+    data = node_status(config_of(context))
+    lines = [
+        f"{data['node_name']} ({data['node_id']}) at {data['site_name']}",
+        f"registry: {data['registry']}",
+        f"usage log: {data['log']['size']} entries, {data['log']['unsent']} not yet accepted",
+        *(f"allocation {one['allocation_id']}: {one['phase']}" for one in data["allocations"]),
+        *(f"{one['severity']}: {one['detail']} {one['remedy']}" for one in data["findings"]),
+    ]
+    told(data, "\n".join(lines), as_json=as_json)
+
+
+@agent.command(name="verify-log")
+@json_option
+@click.pass_context
+def verify_log_(context: click.Context, *, as_json: bool) -> None:
+    """Recompute the whole usage log; exit code 11 and the first wrong entry if it is not intact."""
+    db = open_for_reading(Path(config_of(context).state_directory) / STORE_FILE)
+    identity = get_identity(db)
+    keys = audit_keys(
+        registry_domain=identity.registry_domain,
+        node=identity.public_key,
+        witnesses=list(list_trusted(db).values()),
+    )
+    report = verify_log(db, keys)
+    words = f"{report.size} entries, root {report.root}: {report.fault or 'intact'}"
+    told(asdict(report) | {"intact": report.fault is None}, words, as_json=as_json)
+    if report.fault is not None:
+        sys.exit(EXIT_NOT_VERIFIED)
+
+
+@agent.command()
+@json_option
+@click.pass_context
+def doctor(context: click.Context, *, as_json: bool) -> None:
+    """Check this machine: engine, GPUs, disk, clock, registry; say what to do."""
+    report = waited(doctor_report(config_of(context)))
+    lines = [f"{'ok' if one['ok'] else 'BAD':<4}{one['what']}: {one['detail']}" for one in report]
+    told(report, "\n".join(lines), as_json=as_json)
+    if not all(one["ok"] for one in report):
+        sys.exit(EXIT_FAULT)
+
+
+@agent.command()
+@json_option
+@click.pass_context
+def clean(context: click.Context, *, as_json: bool) -> None:
+    """Remove this node's containers, networks and firewall rules.  Everything running here ends."""
+    removed = waited(clean_up(config_of(context)))
+    told({"containers": removed}, f"{removed} containers removed", as_json=as_json)
+
+
+@agent.command(name="demo-echo")
+@click.option("--port", type=int, required=True)
+@click.option("--delay-ms", type=int, default=0, help="Pause between the words of a stream.")
+def demo_echo(port: int, delay_ms: int) -> None:
+    """Run the demo's inference backend on loopback: it repeats what it is told."""
+    uvloop.run(serve_echo(port=port, delay_ms=delay_ms))
+
+
+def main() -> None:
+    """Run the command line; a refusal is one sentence and its remedy."""
+    as_json = "--json" in sys.argv
+    try:
+        agent(standalone_mode=False)
+    except* (Refusal, Fault) as group:
+        _end(group.exceptions[0], as_json=as_json)
+    except* click.ClickException as group:
+        error = group.exceptions[0]
+        assert isinstance(error, click.ClickException)
+        error.show()
+        sys.exit(error.exit_code)
+    except* (click.Abort, KeyboardInterrupt):
+        sys.exit(130)
+
+
+def _end(stopped: BaseException, *, as_json: bool) -> None:
+    while isinstance(stopped, BaseExceptionGroup):
+        stopped = stopped.exceptions[0]
+    refused = isinstance(stopped, Refusal)
+    code = stopped.code if isinstance(stopped, Refusal) else "fault"
+    message = stopped.message if isinstance(stopped, Refusal) else str(stopped)
+    hint = stopped.hint if isinstance(stopped, Refusal) else ""
+    if as_json:
+        error = {"code": code, "message": message, "hint": hint}
+        click.echo(msgspec.json.encode({"ok": False, "error": error}).decode())
+    click.echo(f"Error: {message} {hint}".strip(), err=True)
+    sys.exit(EXIT_REFUSED if refused else EXIT_FAULT)

@@ -1,0 +1,391 @@
+"""The node as one program: builds every room, hands each what it needs, runs the loops."""
+
+import asyncio
+import logging
+import os
+import secrets
+import signal
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from agent.accelerators.accelerator import AcceleratorSource, DriverMissing
+from agent.allocations.container_spec import NodePolicy
+from agent.allocations.loop import AllocationLoop, Allocations
+from agent.allocations.operations import Moment
+from agent.allocations.queries import list_ready_runs
+from agent.background import Loop, Work
+from agent.config import Config, gateway_url
+from agent.drivers.docker_engine import DockerEngine
+from agent.drivers.firewall import Firewall
+from agent.drivers.host import HostReader, boot_id, boottime_ms, running_ms, wall_ms
+from agent.drivers.keyfile import read_key
+from agent.drivers.nvml import NvmlAccelerators
+from agent.drivers.simulated import SimulatedAccelerators
+from agent.gateway.admission import Admission
+from agent.gateway.backends import Backend, Backends
+from agent.gateway.client import ModelAsker
+from agent.gateway.loop import BackendWatch, CallBook, OldCalls
+from agent.gateway.metered import Figures, Tally
+from agent.gateway.operations import close_left_open, get_totals
+from agent.gateway.relay import BackendSession, backend_session
+from agent.gateway.routes import GATEWAY, Gateway
+from agent.gateway.routes import routes as gateway_routes
+from agent.gateway.terms import Terms
+from agent.health.checks import CHECKS
+from agent.health.loop import HealthWatch
+from agent.metering.loop import Metering
+from agent.metering.operations import begin_time
+from agent.metering.timekeeper import NodeClock
+from agent.metrics.routes import METRICS, Metrics
+from agent.metrics.routes import routes as metrics_routes
+from agent.observer import Observer
+from agent.server.app import make_app, open_socket, serving
+from agent.store.database import Db
+from agent.store.thread import Store
+from agent.sync.client import RegistryClient
+from agent.sync.loop import SyncLoop, Uplink
+from agent.sync.operations import Taken, stored_desired, stored_key_set
+from agent.sync.queries import Identity, find_identity, list_trusted
+from agent.usage_log.operations import audit_keys, park_broken, verify_log
+from protocol import __version__
+from protocol.checkpoint import signed_checkpoint
+from protocol.clock import SECOND_MS
+from protocol.ids import ENTROPY_BYTES, new_id
+from protocol.price import Price
+from protocol.refusal import Fault
+from protocol.signing import SigningKey, key_id, public_bytes
+
+log = logging.getLogger(__name__)
+
+KEY_FILE = "node.key"
+STORE_FILE = "agent.db"
+ALLOCATIONS_PERIOD_MS = 5 * SECOND_MS
+HEALTH_PERIOD_MS = 10 * SECOND_MS
+BACKENDS_PERIOD_MS = 5 * SECOND_MS
+CHANCES = 1_000_000
+
+
+@dataclass(slots=True)
+class Rooms:
+    """The parts that live as long as the node runs, for those that wire others to them."""
+
+    config: Config
+    key: SigningKey
+    identity: Identity
+    store: Store
+    clock: NodeClock
+    boot: str
+    terms: Terms
+    backends: Backends
+    engine: DockerEngine
+    observer: Observer
+    book: CallBook
+    loops: dict[str, Loop]
+
+    def wake(self, *names: str) -> None:
+        """Have these loops begin a pass at once."""
+        for name in names:
+            self.loops[name].wake()
+
+
+async def run_node(config: Config) -> None:
+    """Run until SIGTERM or Ctrl-C.  Containers are left as they are."""
+    state = Path(config.state_directory)
+    key = read_key(state / KEY_FILE)
+    async with AsyncExitStack() as resources:
+        store = resources.enter_context(Store(state / STORE_FILE))
+        identity = await store.run(find_identity)
+        if identity is None:
+            raise Fault(
+                f"{state}: this machine is not enrolled. Get a secret from the page of the node, "
+                "then run `outstation-agent enrol --secret-file FILE`."
+            )
+        listening = open_socket(config.gateway.host, config.gateway.port)
+        resources.callback(listening.close)
+        rooms = await _built(config, key, identity, store, port=listening.getsockname()[1])
+        resources.push_async_callback(rooms.engine.close)
+        await _checked_log(rooms)
+        session = await resources.enter_async_context(backend_session())
+        asker = ModelAsker()
+        resources.push_async_callback(asker.close)
+        client = RegistryClient(
+            config.registry_url,
+            key,
+            new_nonce=partial(secrets.token_urlsafe, 24),
+            agent_version=__version__,
+        )
+        resources.push_async_callback(client.close)
+        rooms.loops.update(_loops(rooms, client=client, asker=asker))
+        app = make_app([gateway_routes, metrics_routes], new_id=fresh_id)
+        app[GATEWAY] = await _gateway(rooms, session=session)
+        app[METRICS] = Metrics(gather=rooms.observer.scrape, token=_metrics_token(config))
+        url = await resources.enter_async_context(serving(app, listening))
+        log.info("serving", extra={"url": url, "node": identity.node_id})
+        await _run_loops(rooms)
+
+
+def fresh_id(kind: str) -> str:
+    """Return a fresh id."""
+    return new_id(kind, now_ms=wall_ms(), entropy=os.urandom(ENTROPY_BYTES))
+
+
+async def accelerator_source(config: Config, key: SigningKey) -> AcceleratorSource | None:
+    """Return where this node's GPUs come from; None where it has and may simulate none."""
+    wanted = config.accelerators
+    if wanted.source == "none":
+        return None
+    if wanted.source in ("auto", "nvml"):
+        nvml = NvmlAccelerators(boottime=boottime_ms, library=wanted.nvml_library)
+        try:
+            await nvml.list_accelerators()
+        except DriverMissing:
+            if wanted.source == "nvml" or not config.demo:
+                return nvml if wanted.source == "nvml" else None
+            await nvml.close()
+        else:
+            return nvml
+    return SimulatedAccelerators(
+        node=key_id(public_bytes(key)),
+        count=wanted.simulated_count,
+        model=wanted.simulated_model,
+        memory_mib=wanted.simulated_memory_mib,
+        seed=0,
+        boottime=boottime_ms,
+    )
+
+
+async def _built(
+    config: Config, key: SigningKey, identity: Identity, store: Store, *, port: int
+) -> Rooms:
+    boot = boot_id()
+    state, floor_ms = await store.run(
+        begin_time, boot_id=boot, boot_ms=boottime_ms(), wall_ms=wall_ms()
+    )
+    clock = NodeClock(state, boottime=boottime_ms, floor_ms=floor_ms)
+    engine = DockerEngine(node_id=identity.node_id, url=config.engine.url)
+    backends = Backends(configured_backends(config))
+    loops: dict[str, Loop] = {}
+    observer = Observer(
+        store=store,
+        source=await accelerator_source(config, key),
+        host=HostReader(Path(config.state_directory)),
+        clock=clock,
+        backends=backends,
+        figures=Figures(),
+        gateway_url=gateway_url(config, port),
+        engine=await engine_version(engine),
+        demo=config.demo,
+        boot_id=boot,
+        failures=lambda: {name: loop.status.failures_in_row for name, loop in loops.items()},
+    )
+    return Rooms(
+        config=config,
+        key=key,
+        identity=identity,
+        store=store,
+        clock=clock,
+        boot=boot,
+        terms=Terms(),
+        backends=backends,
+        engine=engine,
+        observer=observer,
+        book=CallBook(store, boot_id=boot, boot_clock=clock.boot_ms),
+        loops=loops,
+    )
+
+
+async def engine_version(engine: DockerEngine) -> str:
+    """Return the engine's name and version, or that it does not answer."""
+    try:
+        return await engine.version()
+    except Fault:
+        return "no container engine answers"
+
+
+def configured_backends(config: Config) -> list[Backend]:
+    """Return the inference backends that the operator configured."""
+    return [
+        Backend(name=backend.name, url=backend.url, models=backend.models)
+        for backend in config.backends
+    ]
+
+
+def _loops(rooms: Rooms, *, client: RegistryClient, asker: ModelAsker) -> dict[str, Loop]:
+    sync = SyncLoop(_uplink(rooms, client))
+    metering = _metering(rooms)
+
+    async def metered() -> str:
+        # Usage that was closed lets GPUs go, and entries that were written want to be sent.
+        report = await metering()
+        rooms.wake("allocations")
+        return report
+
+    works: dict[str, tuple[Work, int | Callable[[], int]]] = {
+        "allocations": (_allocations(rooms), ALLOCATIONS_PERIOD_MS),
+        "metering": (metered, rooms.config.metering.tick_s * SECOND_MS),
+        "health": (HealthWatch(rooms.store, rooms.observer.facts, CHECKS), HEALTH_PERIOD_MS),
+        "backends": (_backend_watch(rooms, asker), BACKENDS_PERIOD_MS),
+        "old_calls": (OldCalls(rooms.store, rooms.clock.now_ms), OldCalls.PERIOD_MS),
+        "sync": (sync, sync.period_ms),
+    }
+    return {
+        name: Loop(name, work, period_ms=period_ms, boottime=boottime_ms)
+        for name, (work, period_ms) in works.items()
+    }
+
+
+def _allocations(rooms: Rooms) -> AllocationLoop:
+    return AllocationLoop(
+        Allocations(
+            store=rooms.store,
+            runtime=rooms.engine,
+            guard=Firewall(site_networks=rooms.config.engine.site_networks),
+            desired=stored_desired,
+            inventory=rooms.observer.inventory,
+            policy=NodePolicy(
+                node_id=rooms.identity.node_id,
+                demo=rooms.config.demo,
+                allowed_registries=rooms.config.engine.allowed_registries,
+            ),
+            moment=lambda: Moment(
+                now_ms=rooms.clock.now_ms(), boot_id=rooms.boot, boot_ms=rooms.clock.boot_ms()
+            ),
+            on_change=lambda: rooms.wake("metering", "sync", "backends"),
+        )
+    )
+
+
+def _metering(rooms: Rooms) -> Metering:
+    return Metering(
+        rooms.store,
+        rooms.clock,
+        running=running_ms,
+        period_ms=rooms.config.metering.tick_s * SECOND_MS,
+        heartbeat_ms=rooms.config.metering.heartbeat_s * SECOND_MS,
+        prices=_prices,
+        skew=lambda: wall_ms() - rooms.clock.now_ms(),
+        on_uncovered=lambda: rooms.wake("allocations"),
+    )
+
+
+def _uplink(rooms: Rooms, client: RegistryClient) -> Uplink:
+    interval_s = rooms.config.sync_interval_s
+
+    def on_taken(taken: Taken) -> None:
+        if taken.change.desired is not None:
+            rooms.terms.take_prices(taken.change.desired[0].prices)
+            rooms.wake("allocations")
+        if taken.change.key_set is not None:
+            rooms.terms.take_key_set(taken.change.key_set[0])
+
+    return Uplink(
+        store=rooms.store,
+        registry=client,
+        clock=rooms.clock,
+        wall=wall_ms,
+        boot_id=rooms.boot,
+        sign=partial(signed_checkpoint, key=rooms.key),
+        observe=rooms.observer.observed,
+        on_taken=on_taken,
+        chance=partial(secrets.randbelow, CHANCES),
+        agent_version=__version__,
+        period_ms=None if interval_s is None else interval_s * SECOND_MS,
+    )
+
+
+def _backend_watch(rooms: Rooms, asker: ModelAsker) -> BackendWatch:
+    async def find_backends() -> Sequence[Backend]:
+        served = await rooms.store.run(container_backends)
+        return [*configured_backends(rooms.config), *served]
+
+    return BackendWatch(
+        rooms.backends,
+        asker.list_models,
+        find_backends=find_backends,
+        on_change=lambda: rooms.wake("sync"),
+    )
+
+
+def container_backends(db: Db) -> list[Backend]:
+    """Return the ready containers that serve the OpenAI API, each for its own tenant's keys."""
+    state = stored_desired(db)
+    wanted = {one.allocation_id: one for one in state.allocations} if state else {}
+    return [
+        Backend(
+            name=run.allocation_id,
+            url=f"http://{run.address}:{wanted[run.allocation_id].manifest.ports[0]}/v1",
+            tenant_id=run.tenant_id,
+        )
+        for run in list_ready_runs(db)
+        if run.address
+        and run.allocation_id in wanted
+        and wanted[run.allocation_id].manifest.serves == "openai"
+    ]
+
+
+async def _gateway(rooms: Rooms, *, session: BackendSession) -> Gateway:
+    state = await rooms.store.run(stored_desired)
+    rooms.terms.take_prices(state.prices if state else ())
+    rooms.terms.take_key_set(await rooms.store.run(stored_key_set))
+    await rooms.store.run(close_left_open, rooms.terms.prices, now_ms=rooms.clock.now_ms())
+    return Gateway(
+        terms=rooms.terms,
+        backends=rooms.backends,
+        admission=Admission(),
+        book=rooms.book,
+        tally=Tally(await rooms.store.run(get_totals)),
+        session=session,
+        clock=rooms.clock.now_ms,
+        boot_clock=rooms.clock.boot_ms,
+        node_name=rooms.identity.node_name,
+        figures=rooms.observer.figures,
+    )
+
+
+async def _checked_log(rooms: Rooms) -> None:
+    """Look at what was appended since the last cosignature; a broken log signs nothing more."""
+    report = await rooms.store.run(
+        lambda db: verify_log(
+            db,
+            audit_keys(
+                registry_domain=rooms.identity.registry_domain,
+                node=rooms.identity.public_key,
+                witnesses=list(list_trusted(db).values()),
+            ),
+            whole=False,
+        )
+    )
+    if report.fault is not None:
+        log.error("usage log broken", extra={"why": report.fault, "index": report.first_wrong})
+        await rooms.store.run(park_broken, report)
+
+
+async def _run_loops(rooms: Rooms) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with asyncio.TaskGroup() as tasks:
+        running = [tasks.create_task(rooms.book.run())]
+        running += [tasks.create_task(one.run()) for one in rooms.loops.values()]
+        await stop.wait()
+        for task in running:
+            task.cancel()
+
+
+def _prices(db: Db) -> Sequence[Price]:
+    state = stored_desired(db)
+    return state.prices if state is not None else ()
+
+
+def _metrics_token(config: Config) -> str | None:
+    path = config.gateway.metrics_token_file
+    if path is None:
+        return None
+    try:
+        return Path(path).read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Fault(f"gateway.metrics_token_file: {path} cannot be read ({error}).") from error
