@@ -16,7 +16,7 @@ from agent.gateway.backends import Backend, Backends
 from agent.gateway.client import ModelAsker
 from agent.gateway.loop import BackendWatch, CallBook
 from agent.gateway.metered import Tally
-from agent.gateway.operations import get_totals
+from agent.gateway.operations import close_left_open, get_totals
 from agent.gateway.relay import backend_session
 from agent.gateway.routes import GATEWAY, Gateway, routes
 from agent.gateway.terms import Terms
@@ -121,13 +121,15 @@ async def running_gateway(
     keys: KeySet | None = None,
     prices: Sequence[Price] | None = None,
     lease_micros: int = PLENTY,
+    port: int = 0,
 ) -> AsyncIterator[Rig]:
-    """Serve a gateway in front of `backends`, probed once."""
+    """Serve a gateway in front of `backends`, probed once, as a start of the agent does."""
     terms = Terms()
     terms.take_key_set(keys or key_set())
     terms.take_prices(prices if prices is not None else prices_of("demo-echo"))
     with Store(folder / "agent.db") as store:
         await store.run(_leased, lease_micros)
+        await store.run(close_left_open, terms.prices, now_ms=wall_ms())
         book = CallBook(store, boot_id=BOOT_ID, boot_clock=boot_ms)
         known = Backends(backends)
         asker = ModelAsker()
@@ -154,7 +156,7 @@ async def running_gateway(
             app[GATEWAY] = room
             writing = asyncio.create_task(book.run())
             try:
-                async with serving(app, open_socket("127.0.0.1", 0)) as url:
+                async with serving(app, open_socket("127.0.0.1", port)) as url:
                     await watch()
                     yield Rig(url, store, room, watch)
             finally:
