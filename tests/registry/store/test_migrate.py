@@ -39,7 +39,8 @@ def test_every_check_of_the_tables_is_in_the_database(database: Database) -> Non
         present = {name: len(found.get_check_constraints(name)) for name in found.get_table_names()}
 
     for name, table in whole_schema().tables.items():
-        wanted = [one for one in table.constraints if isinstance(one, CheckConstraint)]
+        owned = [*table.constraints, *(one for c in table.columns for one in c.constraints)]
+        wanted = [one for one in owned if isinstance(one, CheckConstraint)]
         assert len(wanted) == present[name], name
 
 
