@@ -1,114 +1,21 @@
 """Ticks: what ran is billed once, whatever happens between them; leases pay for it first."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agent.leases.operations import list_verdicts, replace_leases, reserve, settle
+from agent.leases.operations import list_verdicts
 from agent.leases.queries import list_lease_spend
-from agent.metering.operations import Tick, Ticked, begin_time, tick
-from agent.metering.timekeeper import TimeState
-from agent.store.database import Db
+from agent.metering.operations import begin_time
 from agent.usage_log.operations import verify_log
-from agent.usage_log.queries import each_entry
 from protocol.clock import HOUR_MS
 from protocol.lease import Lease
-from protocol.price import Price
-from protocol.usage import Closed, Entry, Heartbeat, LeaseClosed, Opened, Use, read_entry
+from protocol.usage import Closed, Heartbeat, LeaseClosed, Opened, Use
+from tests.agent.metering.rig import TICK_MS, Node, finished_call
 from tests.fakes.agent_store import BEGIN_MS, migrated
-
-TICK_MS = 60_000
-PRICE = Price(sku="sim.1x", meter="gpu.ms", version=1, num=1, den=1_000, effective_at_ms=0)
-"""60 micros a minute for one GPU."""
-
-TOKENS = Price(sku="demo-echo", meter="tok.out", version=1, num=1, den=1, effective_at_ms=0)
-CALLS = Price(sku="demo-echo", meter="req", version=1, num=0, den=1, effective_at_ms=0)
-
-
-@dataclass
-class Node:
-    """A node's database with clocks that a test turns."""
-
-    db: Db
-    boot_ms: int = 0
-    asleep_ms: int = 0
-    boot_id: str = "boot1"
-    started_ms: int = BEGIN_MS
-
-    @property
-    def now_ms(self) -> int:
-        return self.started_ms + self.boot_ms
-
-    def passed(self, ms: int) -> "Node":
-        self.boot_ms += ms
-        return self
-
-    def slept(self, ms: int) -> "Node":
-        self.asleep_ms += ms
-        return self.passed(ms)
-
-    def tick(self, *, heartbeat: bool = False) -> Ticked:
-        time = TimeState(self.boot_id, self.started_ms, 0, 0, True)
-        moment = Tick(
-            time=time,
-            now_ms=self.now_ms,
-            boot_ms=self.boot_ms,
-            running_ms=self.boot_ms - self.asleep_ms,
-            period_ms=TICK_MS,
-            heartbeat=heartbeat,
-            skew_ms=0,
-        )
-        with self.db.unit():
-            return tick(self.db, moment, [PRICE, TOKENS, CALLS])
-
-    def grant(self, *leases: Lease) -> None:
-        with self.db.unit():
-            replace_leases(self.db, leases, sent_boot_ms=self.boot_ms, boot_id=self.boot_id)
-
-    def run(self, allocation_id: str = "a_1", *, gpus: str = '["GPU-1"]') -> None:
-        with self.db.unit():
-            self.db.write(
-                """
-                INSERT INTO run (
-                    allocation_id, tenant_id, project_id, sku, kind, known, attempt, generation,
-                    phase, since_ms, detail, requested_at_ms, accelerators, spec_hash,
-                    container_id, address, boot_id, ready_at_ms, seen_at_ms
-                )
-                VALUES (:id, 't_1', 'p_1', 'sim.1x', 'service', 1, 1, 1, 'running', 0, '', 0,
-                        :gpus, '', 'c1', '', :boot_id, :now, :now)
-                """,
-                {
-                    "id": allocation_id,
-                    "gpus": gpus,
-                    "boot_id": self.boot_id,
-                    "now": self.now_ms,
-                },
-            )
-
-    def change(self, assignments: str, allocation_id: str = "a_1", **values: int | str) -> None:
-        with self.db.unit():
-            changed = self.db.write(
-                f"UPDATE run SET {assignments} WHERE allocation_id = :id",
-                {"id": allocation_id} | values,
-            )
-            assert changed == 1
-
-    def seen(self, allocation_id: str = "a_1") -> "Node":
-        self.change("seen_at_ms = :now", allocation_id, now=self.now_ms)
-        return self
-
-    def entries(self) -> list[Entry]:
-        return [read_entry(stored.entry) for stored in each_entry(self.db, 0)]
-
-    def uses(self) -> list[Use]:
-        return [entry for entry in self.entries() if isinstance(entry, Use)]
-
-    def billed_ms(self) -> int:
-        return sum(use.quantity for use in self.uses())
 
 
 def test_a_run_is_opened_used_and_closed(node: Node) -> None:
@@ -300,8 +207,8 @@ def test_a_top_up_covers_a_run_again(node: Node) -> None:
 def test_finished_calls_become_records_once_and_before_their_lease_closes(node: Node) -> None:
     node.grant(Lease(7, "t_1", 100, HOUR_MS))
     node.passed(5_000)
-    _call(node, "c_1", tokens_out=30, micros=30)
-    _call(node, "c_2", tokens_out=12, micros=12)
+    finished_call(node, "c_1", tokens_out=30, micros=30)
+    finished_call(node, "c_2", tokens_out=12, micros=12)
     node.passed(1_000).grant()
 
     assert node.tick().calls == 2
@@ -379,32 +286,3 @@ def test_the_bill_is_the_time_seen_however_ticks_fall(
 def node(tmp_path: Path) -> Iterator[Node]:
     with migrated(tmp_path) as db:
         yield Node(db)
-
-
-def _call(node: Node, call_id: str, *, tokens_out: int, micros: int) -> None:
-    with node.db.unit():
-        lease = reserve(
-            node.db,
-            call_id,
-            tenant_id="t_1",
-            worst=micros,
-            boot_id=node.boot_id,
-            boot_ms=node.boot_ms,
-        )
-        settle(node.db, call_id, actual=micros)
-        node.db.write(
-            """
-            INSERT INTO call (call_id, key_id, tenant_id, project_id, model, endpoint, lease_id,
-                              worst, tokens_out, requests, micros, started_at_ms, finished_at_ms,
-                              state)
-            VALUES (:call_id, 'k_1', 't_1', 'p_1', 'demo-echo', 'chat', :lease_id, :micros,
-                    :tokens_out, 1, :micros, :now, :now, 'closed')
-            """,
-            {
-                "call_id": call_id,
-                "lease_id": lease.lease_id,
-                "micros": micros,
-                "tokens_out": tokens_out,
-                "now": node.now_ms,
-            },
-        )
