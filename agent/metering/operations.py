@@ -71,8 +71,12 @@ def begin_time(db: Db, *, boot_id: str, boot_ms: int, wall_ms: int) -> tuple[Tim
 
 
 def tick(db: Db, moment: Tick, prices: Sequence[Price]) -> Ticked:
-    """Write down what was used, spend it, set the next stretch aside, close what has ended."""
-    if find_log(db) is None:
+    """Write down what was used, spend it, set the next stretch aside, close what has ended.
+
+    Not before the time is trusted: a record dated by a dead clock could never be taken back.  No
+    lease is either, until then, so nothing new runs meanwhile.
+    """
+    if find_log(db) is None or not moment.time.trusted:
         return Ticked(entries=0, runs=0, calls=0, leases_closed=0, uncovered=())
     gap = _gap(db, moment)
     written = 0

@@ -81,10 +81,10 @@ class NodeClock:
     def __init__(self, state: TimeState, *, boottime: Clock, floor_ms: int) -> None:
         self._state = state
         self._boottime = boottime
-        self._floor_ms = floor_ms
+        self._kept_floor_ms = self._floor_ms = floor_ms
 
     def now_ms(self) -> int:
-        """Return the time; it never goes back."""
+        """Return the time; it never goes back once it is trusted."""
         self._floor_ms = max(self._floor_ms, self._state.now_ms(self._boottime()))
         return self._floor_ms
 
@@ -103,7 +103,12 @@ class NodeClock:
         return self._state.trusted
 
     def correct(self, *, boot_ms: int, registry_ms: int) -> None:
-        """Take in what the registry's clock said at `boot_ms`."""
+        """Take in what the registry's clock said at `boot_ms`.
+
+        The first word in a boot may take back a wrong guess, since nothing was written down by it.
+        """
+        if not self._state.trusted:
+            self._floor_ms = self._kept_floor_ms
         self._state = corrected(
             self._state, boot_ms=boot_ms, registry_ms=registry_ms, floor_ms=self._floor_ms
         )

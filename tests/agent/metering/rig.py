@@ -29,6 +29,7 @@ class Node:
     asleep_ms: int = 0
     boot_id: str = "boot1"
     started_ms: int = BEGIN_MS
+    trusted: bool = True
 
     @property
     def now_ms(self) -> int:
@@ -43,7 +44,7 @@ class Node:
         return self.passed(ms)
 
     def tick(self, *, heartbeat: bool = False) -> Ticked:
-        time = TimeState(self.boot_id, self.started_ms, 0, 0, True)
+        time = TimeState(self.boot_id, self.started_ms, 0, 0, self.trusted)
         moment = Tick(
             time=time,
             now_ms=self.now_ms,
@@ -62,22 +63,8 @@ class Node:
 
     def run(self, allocation_id: str = "a_1", *, gpus: str = '["GPU-1"]') -> None:
         with self.db.unit():
-            self.db.write(
-                """
-                INSERT INTO run (
-                    allocation_id, tenant_id, project_id, sku, kind, known, attempt, generation,
-                    phase, since_ms, detail, requested_at_ms, accelerators, spec_hash,
-                    container_id, address, boot_id, ready_at_ms, seen_at_ms
-                )
-                VALUES (:id, 't_1', 'p_1', 'sim.1x', 'service', 1, 1, 1, 'running', 0, '', 0,
-                        :gpus, '', 'c1', '', :boot_id, :now, :now)
-                """,
-                {
-                    "id": allocation_id,
-                    "gpus": gpus,
-                    "boot_id": self.boot_id,
-                    "now": self.now_ms,
-                },
+            insert_run(
+                self.db, allocation_id, gpus=gpus, boot_id=self.boot_id, ready_at_ms=self.now_ms
             )
 
     def change(self, assignments: str, allocation_id: str = "a_1", **values: int | str) -> None:
@@ -129,3 +116,19 @@ def finished_call(node: Node, call_id: str, *, tokens_out: int, micros: int) -> 
                 "now": node.now_ms,
             },
         )
+
+
+def insert_run(db: Db, allocation_id: str, *, gpus: str, boot_id: str, ready_at_ms: int) -> None:
+    """A run that has just become ready."""
+    db.write(
+        """
+        INSERT INTO run (
+            allocation_id, tenant_id, project_id, sku, kind, known, attempt, generation, phase,
+            since_ms, detail, requested_at_ms, accelerators, spec_hash, container_id, address,
+            boot_id, ready_at_ms, seen_at_ms
+        )
+        VALUES (:id, 't_1', 'p_1', 'sim.1x', 'service', 1, 1, 1, 'running', 0, '', 0, :gpus, '',
+                'c1', '', :boot_id, :now, :now)
+        """,
+        {"id": allocation_id, "gpus": gpus, "boot_id": boot_id, "now": ready_at_ms},
+    )

@@ -228,6 +228,19 @@ def test_a_heartbeat_is_written_when_it_is_due(node: Node) -> None:
     assert [type(entry) for entry in node.entries()] == [Heartbeat]
 
 
+def test_nothing_is_written_down_before_the_time_is_trusted(node: Node) -> None:
+    node.grant(Lease(7, "t_1", 100_000, HOUR_MS))
+    node.run()
+    node.trusted = False
+    node.passed(20_000).seen().tick(heartbeat=True)
+    assert node.entries() == []
+
+    node.trusted = True
+    node.tick()
+
+    assert node.billed_ms() == 20_000
+
+
 def test_an_error_within_a_tick_leaves_no_record_and_no_spending(node: Node) -> None:
     node.grant(Lease(7, "t_1", 1_000, HOUR_MS))
     node.run("a_1")

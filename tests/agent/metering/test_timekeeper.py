@@ -49,6 +49,18 @@ def test_later_words_only_draw_it_near_by_half_a_per_mille() -> None:
     assert after.now_ms(500 + 900_000) == 1_900_100
 
 
+def test_a_clock_two_days_ahead_at_boot_is_taken_back_by_the_first_word_and_not_later() -> None:
+    guess = begun(boot_id="second", boot_ms=0, wall_ms=3 * DAY_MS, last=STATE, floor_ms=9_000)
+    clock = NodeClock(guess, boottime=lambda: 100, floor_ms=9_000)
+    assert clock.now_ms() == 3 * DAY_MS + 100
+
+    clock.correct(boot_ms=100, registry_ms=DAY_MS)
+    assert (clock.now_ms(), clock.trusted) == (DAY_MS, True)
+
+    clock.correct(boot_ms=100, registry_ms=0)
+    assert clock.now_ms() == DAY_MS
+
+
 @given(
     st.lists(st.tuples(st.integers(0, DAY_MS), st.integers(-2 * DAY_MS, 2 * DAY_MS)), max_size=20)
 )
