@@ -1,7 +1,8 @@
 """A program to be killed: it writes a node's log and leases without end and says what it kept.
 
 `python -m tests.fakes.append_forever FOLDER` prints the size of the log after each unit of work
-that ended, and `accepted SIZE` after each cosignature it kept.
+that ended, and `accepted SIZE` after each cosignature it kept.  When the store fails it tries once
+more, says `failed` if that is refused, and ends with 3.
 """
 
 import random
@@ -9,7 +10,7 @@ import sys
 from pathlib import Path
 
 from agent.leases.operations import close_ended, replace_leases, roll_over
-from agent.store.database import Db
+from agent.store.database import Db, StoreFailed
 from agent.store.thread import Store
 from agent.usage_log.operations import append, begin_log, next_batch, note_answer
 from agent.usage_log.queries import get_log, list_streams
@@ -31,13 +32,23 @@ from tests.fakes.agent_store import (
 
 
 def main(folder: Path) -> None:
-    chance = random.Random()
     with Store(folder / "agent.db") as store:
         store.run_now(begin_log, registry_domain=DOMAIN, node_id=NODE_ID, epoch=0)
-        while True:
-            print(store.run_now(_used, chance.randint(1, 5)), flush=True)
-            if chance.random() < 0.2:
-                print("accepted", store.run_now(_accepted), flush=True)
+        try:
+            _write_forever(store, random.Random())
+        except StoreFailed:
+            try:
+                store.run_now(_used, 1)
+            except StoreFailed:
+                print("failed", flush=True)
+            sys.exit(3)
+
+
+def _write_forever(store: Store, chance: random.Random) -> None:
+    while True:
+        print(store.run_now(_used, chance.randint(1, 5)), flush=True)
+        if chance.random() < 0.2:
+            print("accepted", store.run_now(_accepted), flush=True)
 
 
 def _used(db: Db, count: int) -> int:
