@@ -1,0 +1,165 @@
+"""The JSON API of the workloads."""
+
+import msgspec
+
+from cli.answers import Allocation, Answer
+from protocol.note import TYPE_COSIGNATURE, verifier_key
+from protocol.receipt import verify_receipt
+from protocol.signing import public_bytes
+from registry.server.settings import EXTENSION
+from tests.registry.marketplace import HOURLY, IMAGE, SKU, Marketplace
+
+BODY = {"name": "from-a-program", "sku": SKU, "manifest": {"image": IMAGE}}
+
+
+def test_a_program_launches_and_the_command_can_read_the_answer(market: Marketplace) -> None:
+    program = market.customer().api()
+
+    answer = program.post("/api/v1/allocations", BODY, key="program-launch-1")
+    made = msgspec.json.decode(answer.data, type=Answer[Allocation]).data
+
+    assert answer.status_code == 201
+    assert made is not None
+    assert (made.state, made.hourly_micros, made.simulated) == ("provisioning", HOURLY, True)
+    assert [event.state for event in made.events] == ["requested", "provisioning"]
+
+
+def test_the_same_key_answers_the_same_and_another_body_is_refused(market: Marketplace) -> None:
+    program = market.customer().api()
+    first = program.post("/api/v1/allocations", BODY, key="program-launch-1")
+
+    again = program.post("/api/v1/allocations", BODY, key="program-launch-1")
+    other = program.post("/api/v1/allocations", {**BODY, "count": 2}, key="program-launch-1")
+
+    assert first.json
+    assert again.json
+    assert other.json
+    assert again.json["data"]["id"] == first.json["data"]["id"]
+    assert (other.status_code, other.json["error"]["code"]) == (409, "idempotency_key_reused")
+
+
+def test_a_launch_needs_a_key_of_its_own(market: Marketplace) -> None:
+    program = market.customer().api()
+
+    answer = program.post("/api/v1/allocations", BODY)
+
+    assert answer.json is not None
+    assert (answer.status_code, answer.json["error"]["code"]) == (400, "idempotency_key_missing")
+
+
+def test_a_launch_without_balance_names_what_limits_it(market: Marketplace) -> None:
+    program = market.customer(micros=0).api()
+
+    answer = program.post("/api/v1/allocations", BODY, key="program-launch-1")
+
+    assert answer.json is not None
+    assert answer.status_code == 402
+    assert answer.json["error"]["limit_source"] == "balance"
+
+
+def test_a_wrong_body_is_refused_by_field(market: Marketplace) -> None:
+    program = market.customer().api()
+
+    unknown = program.post("/api/v1/allocations", {**BODY, "privileged": True}, key="launch-12345")
+    image = program.post(
+        "/api/v1/allocations", {**BODY, "manifest": {"image": "busybox"}}, key="launch-12346"
+    )
+
+    assert unknown.status_code in (400, 422)
+    assert image.json is not None
+    assert (image.status_code, image.json["error"]["field"]) == (422, "image")
+
+
+def test_a_program_lists_what_runs_and_with_all_what_ended(market: Marketplace) -> None:
+    ana = market.customer()
+    program = ana.api()
+    running = ana.launched(name="running")
+    ended = ana.launched(name="ended")
+    market.node_says(ended, "exited", exit_code=0)
+    market.rig.clock.forward(700_000)
+
+    active = program.get("/api/v1/allocations?all=0").json
+    everything = program.get("/api/v1/allocations?all=1").json
+
+    assert active
+    assert everything
+    assert [one["id"] for one in active["data"]] == [running]
+    assert {one["id"] for one in everything["data"]} == {running, ended}
+
+
+def test_a_program_releases_and_asking_again_changes_nothing(market: Marketplace) -> None:
+    ana = market.customer()
+    program = ana.api()
+    made = ana.launched()
+    market.runs(made)
+    path = f"/api/v1/allocations/{made}/release"
+
+    first = program.post(path, {}, key=f"release-{made}"[:64])
+    again = program.post(path, {}, key=f"release-{made}"[:64])
+
+    assert first.json
+    assert again.json
+    assert first.json["data"]["state"] == again.json["data"]["state"] == "releasing"
+    assert first.json["data"]["release_at_ms"] == again.json["data"]["release_at_ms"]
+
+
+def test_receipts_come_with_the_keys_that_check_them(market: Marketplace) -> None:
+    ana = market.customer()
+    program = ana.api()
+    made = ana.launched()
+    market.runs(made)
+    market.uses(made, 5)
+    settings = market.rig.app.extensions[EXTENSION]
+
+    found = program.get(f"/api/v1/allocations/{made}/receipts").json
+    shown = program.get(f"/api/v1/allocations/{made}").json
+
+    assert found
+    assert shown
+    data = found["data"]
+    proven = [
+        verify_receipt(
+            text,
+            node_key=public_bytes(market.node_key),
+            witness="registry.example/witness",
+            witness_key=public_bytes(settings.key),
+        )
+        for text in data["receipts"]
+    ]
+    assert [one.record["cum"] for one in proven] == [60_000, 300_000]
+    assert data["log_vkey"] == verifier_key(data["origin"], public_bytes(market.node_key))
+    assert data["witness_vkey"] == verifier_key(
+        "registry.example/witness", public_bytes(settings.key), TYPE_COSIGNATURE
+    )
+    assert data["node"] == "demo-nbo-1"
+    assert shown["data"]["receipts"] == [
+        f"https://registry.example/billing/receipts/{data['origin']}/5"
+    ]
+    assert shown["data"]["spent_micros"] == 300_000
+
+
+def test_another_organizations_key_sees_nothing(market: Marketplace) -> None:
+    made = market.customer().launched()
+    eve = market.customer("eve@other.example").api()
+
+    answers = [
+        eve.get(f"/api/v1/allocations/{made}"),
+        eve.get(f"/api/v1/allocations/{made}/receipts"),
+        eve.post(f"/api/v1/allocations/{made}/release", {}, key="release-of-eve"),
+    ]
+    listed = eve.get("/api/v1/allocations?all=1").json
+
+    assert [answer.status_code for answer in answers] == [404, 404, 404]
+    assert listed is not None
+    assert listed["data"] == []
+
+
+def test_without_a_key_there_is_no_answer(market: Marketplace) -> None:
+    client = market.rig.app.test_client()
+
+    answers = [
+        client.get(path, base_url="https://registry.example")
+        for path in ("/api/v1/allocations", "/api/v1/balance", "/api/v1/ledger", "/v1/models")
+    ]
+
+    assert {answer.status_code for answer in answers} == {401}
