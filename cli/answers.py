@@ -110,7 +110,6 @@ class ReceiptBundle(msgspec.Struct, frozen=True):
     witness_vkey  verifier key of the registry, which cosigned it
     """
 
-    allocation_id: str
     receipts: tuple[str, ...]
     log_vkey: str
     witness_vkey: str

@@ -63,6 +63,7 @@ from registry.tenants.operations import place_of
 from registry.tenants.queries import list_workplaces
 from registry.tenants.roles import SignedIn
 from registry.tenants.views import pages as tenants_pages
+from registry.usage.api import api as usage_api
 from registry.usage.views import pages as usage_pages
 from web.view_models.allocations import WorkloadRow
 from web.view_models.shell import Space
@@ -79,6 +80,7 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     ledger_pages,
     ledger_api,
     usage_pages,
+    usage_api,
     allocations_pages,
     allocations_api,
     gateway_api,

@@ -142,7 +142,8 @@ class Firewall:
             process = await asyncio.create_subprocess_exec(
                 *self._through,
                 *command,
-                stdin=asyncio.subprocess.PIPE,
+                # A tool that reads nothing may be gone before an empty script is written to it.
+                stdin=asyncio.subprocess.PIPE if script else asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
             )
@@ -150,7 +151,7 @@ class Firewall:
             raise _Refused(f"{command[0]} cannot be run: {error.strerror}") from error
         try:
             async with asyncio.timeout(DEADLINE_S):
-                said, complained = await process.communicate(script.encode())
+                said, complained = await process.communicate(script.encode() if script else None)
         except TimeoutError:
             process.kill()
             await process.wait()

@@ -53,6 +53,7 @@ def new_application(
     application.extensions[page.EXTENSION] = sources
     assets = Assets(STATIC)
     application.add_url_rule("/static/<path:name>", "static", assets.serve)
+    application.add_url_rule("/healthz", "healthz", show_life)
     equip(
         application.jinja_env,
         asset=assets.url,
@@ -71,6 +72,11 @@ def new_application(
         fixed = ProxyFix(application.wsgi_app, x_for=proxies, x_proto=proxies)
         application.wsgi_app = fixed  # type: ignore[method-assign]  # as Flask's manual has it
     return application
+
+
+def show_life() -> ResponseReturnValue:
+    """Say that the registry answers, to anyone who watches."""
+    return {"status": "ok"}
 
 
 def _hosts(origin: str, more: tuple[str, ...]) -> list[str]:

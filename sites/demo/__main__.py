@@ -40,7 +40,9 @@ def main() -> int:
         for title, step in STEPS:
             with console.status(title):
                 said = step(setting)
-            console.print(f"[green]✓[/] {said}  [dim]{time.monotonic() - began:.0f} s[/]")
+            console.print(
+                f"[green]✓[/] {said}  [dim]{time.monotonic() - began:.0f} s[/]", soft_wrap=True
+            )
         _show(console, setting)
         if not once:
             console.print("\nEverything stays up until Ctrl-C.")

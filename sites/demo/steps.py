@@ -17,8 +17,12 @@ from sites.demo.setting import ORGANIZATION, OWNER, Setting
 
 HERE = Path(__file__).parent
 TOP_UP = "25.00"
+WORTH_SEEING_MICROS = 5_000
+"""Seven seconds of the demo's GPU: long enough to show on a bill."""
+
 MODEL = "demo-echo"
 PROMPT = "What stands at the edge?"
+METER_WORDS = {"tok.in": "read", "tok.out": "written"}
 LINK = re.compile(r"https?://\S+/login/confirm\S+")
 
 
@@ -67,7 +71,7 @@ def top_up(setting: Setting) -> str:
     made = setting.registry("key", "add", setting.project_id, "--name", "demo", "--owner", OWNER)
     setting.api_key = made["key"]
     balance = setting.outstation("balance")
-    return f"Topped up {show_amount(balance['available_micros'])}, API key {made['prefix']}…"
+    return f"Topped up {show_amount(balance['wallet_micros'])}, API key {made['prefix']}…"
 
 
 def launch(setting: Setting) -> str:
@@ -121,7 +125,9 @@ def call_model(setting: Setting) -> str:
 def release(setting: Setting) -> str:
     """Let it run a little, release it, and wait until it is gone and all its usage is posted."""
     setting.programs.wait_for(
-        "The first charge", lambda: _shown(setting)["spent_micros"] > 0, at_most_s=60
+        "The first charges",
+        lambda: _shown(setting)["spent_micros"] >= WORTH_SEEING_MICROS,
+        at_most_s=90,
     )
     first = _shown(setting)["spent_micros"]
     done = setting.outstation("release", setting.allocation_id, "--wait", timeout_s=90)
@@ -133,7 +139,7 @@ def release(setting: Setting) -> str:
 def show_bill(setting: Setting) -> str:
     """Fetch the bill and its receipts, verify them, and let the ledger prove itself."""
     setting.programs.wait_for(
-        "Tokens on the bill", lambda: _has_tokens(_ledger(setting)), at_most_s=60
+        "Tokens on the bill", lambda: _has_tokens(_usage(setting)), at_most_s=60
     )
     bundle = setting.folder / "receipts.json"
     receipts = setting.outstation("receipts", setting.allocation_id, "--out", str(bundle))
@@ -150,23 +156,36 @@ def show_bill(setting: Setting) -> str:
 
 
 def bill_lines(setting: Setting) -> list[tuple[str, str]]:
-    """Return the bill as (what, amount), oldest first."""
-    lines = [(line["what"], show_amount(line["micros"])) for line in reversed(_ledger(setting))]
-    return [*lines, ("Balance", show_amount(setting.outstation("balance")["wallet_micros"]))]
+    """Return the bill as (what, amount): money in, each thing used, what is left."""
+    money_in = [
+        (line["memo"], show_amount(line["micros"]))
+        for line in _asked(setting, "/api/v1/ledger")["lines"]
+        if line["kind"] == "top_up"
+    ]
+    used = [
+        (_what(one), show_amount(-one["charged_micros"]))
+        for one in sorted(_usage(setting), key=lambda one: (one["sku"], one["meter"]))
+    ]
+    left = setting.outstation("balance")["wallet_micros"]
+    return [*money_in, *used, ("Balance", show_amount(left))]
 
 
 def sign_in_link(setting: Setting) -> str:
     """Ask for a sign-in link as a person would, and read it from the outbox."""
     with httpx.Client(base_url=setting.registry_url, trust_env=False) as browser:
-        page = browser.get("/login").text
-        token = re.search(r'name="csrf_token" value="([^"]+)"', page)
+        page = browser.get("/login")
+        token = re.search(r'name="csrf_token" value="([^"]+)"', page.text)
         if token is None:
             raise DemoFailed("The sign-in page has no form.")
-        browser.post(
+        # A browser sends Secure cookies to loopback over plain HTTP; this client does not.
+        kept = page.headers.get("Set-Cookie", "").partition(";")[0]
+        answer = browser.post(
             "/login",
             data={"email": OWNER, "next": "/", "csrf_token": token.group(1)},
-            headers={"Origin": setting.registry_url},
+            headers={"Origin": setting.registry_url, "Cookie": kept},
         )
+        if answer.status_code >= 400:
+            raise DemoFailed(f"The sign-in form was answered with {answer.status_code}.")
     ends_at = time.monotonic() + 10
     while time.monotonic() < ends_at:
         for letter in sorted((setting.folder / "outbox").glob("*.eml")):
@@ -199,20 +218,30 @@ def _shown(setting: Setting) -> Any:
     return setting.outstation("show", setting.allocation_id)
 
 
-def _ledger(setting: Setting) -> list[dict[str, Any]]:
+def _usage(setting: Setting) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = _asked(setting, "/api/v1/usage")
+    return found
+
+
+def _asked(setting: Setting, path: str) -> Any:
     answer = httpx.get(
-        f"{setting.registry_url}/api/v1/ledger",
+        f"{setting.registry_url}{path}",
         headers={"Authorization": f"Bearer {setting.api_key}"},
         timeout=30,
         trust_env=False,
     )
     answer.raise_for_status()
-    lines: list[dict[str, Any]] = answer.json()["data"]
-    return lines
+    return answer.json()["data"]
 
 
-def _has_tokens(lines: list[dict[str, Any]]) -> bool:
-    return any(line["meter"].startswith("tok.") for line in lines)
+def _what(used: dict[str, Any]) -> str:
+    if used["meter"] == "gpu.ms":
+        return f"{used['sku']}: {used['quantity'] / 1000:.1f} GPU seconds"
+    return f"{used['sku']}: {used['quantity']} tokens {METER_WORDS[used['meter']]}"
+
+
+def _has_tokens(used: list[dict[str, Any]]) -> bool:
+    return any(one["meter"] == "tok.out" and one["charged_micros"] for one in used)
 
 
 def _offers(client: openai.OpenAI, model: str) -> bool:
