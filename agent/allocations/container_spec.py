@@ -25,7 +25,11 @@ UID_COUNT = 1 << 30
 """User ids of containers: none of them is a user of the host, none is below 100000."""
 
 SCRATCH_PATH = "/tmp"
+PIDS_BARE = 1_024
+PIDS_PER_ACCELERATOR = 1_024
 PIDS_MAX = 4_096
+"""Frameworks keep hundreds of threads per GPU; thousands of processes take long to end."""
+
 OPEN_FILES_MAX = 16_384
 LOCKED_BYTES_MAX = 64 * 1024
 ULIMITS = (
@@ -117,7 +121,7 @@ def container_spec(
         memory_bytes=desired.memory_mib * BYTES_PER_MIB,
         shm_bytes=max(SHM_MIB_MIN, desired.memory_mib // SHM_SHARE) * BYTES_PER_MIB,
         nano_cpus=desired.cpu_milli * NANO_PER_MILLI,
-        pids=PIDS_MAX,
+        pids=min(PIDS_BARE + PIDS_PER_ACCELERATOR * len(holdings), PIDS_MAX),
         ulimits=ULIMITS,
         network=network,
         interface=interface_name(allocation_id) if network else None,
