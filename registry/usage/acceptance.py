@@ -7,8 +7,9 @@ moves on in memory and is stored only if every entry passes.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from protocol.clock import HOUR_MS
 from protocol.refusal import LogRefused, Refusal
 from protocol.usage import (
     TIME_METERS,
@@ -47,6 +48,20 @@ class Accepted:
     leases_closed: dict[int, int] = field(default_factory=dict)
 
 
+@dataclass(slots=True)
+class _Case:
+    """Records that differ only in interval and count: one stream, lease and hour.
+
+    spans  runs of them that follow each other without a record of the stream in between
+    """
+
+    owner: OwnerFact
+    lease: LeaseStanding
+    stream: Stream
+    opening: Opening | None
+    spans: list[list[Use]]
+
+
 def accept(
     entries: Sequence[Entry],
     *,
@@ -61,8 +76,9 @@ def accept(
     standing, tally  move on with each entry; of no use after a refusal
     """
     rules = _Rules(node_id, standing, tally, latest_ms=now_ms + AHEAD_MS_MAX)
-    for index, entry in enumerate(entries, start=first_index):
-        try:
+    index = first_index
+    try:
+        for index, entry in enumerate(entries, start=first_index):
             match entry:
                 case Use():
                     rules.use(entry, index)
@@ -74,15 +90,19 @@ def accept(
                     rules.lease_closed(entry)
                 case Heartbeat():
                     rules.timely(entry.at_ms)
-        except LogRefused as refused:
-            raise LogRefused(refused.code, refused.message, index=index) from None
-        except Refusal as refused:
-            raise LogRefused(refused.code, refused.message, index=index) from None
+    except Refusal as refused:
+        raise LogRefused(refused.code, refused.message, index=index) from None
+    rules.count()
     return rules.accepted
 
 
 class _Rules:
-    """The rules between entries, with what they look at."""
+    """The rules between entries, with what they look at.
+
+    Records are checked one by one and counted in by the span: a charge telescopes, so the sum is
+    the same.  Whatever changes how they are counted (an opening, an end, a lease closed) counts
+    those before it first.
+    """
 
     def __init__(self, node_id: str, standing: Standing, tally: Tally, *, latest_ms: int) -> None:
         self.accepted = Accepted()
@@ -90,38 +110,57 @@ class _Rules:
         self._standing = standing
         self._tally = tally
         self._latest_ms = latest_ms
+        self._cases: dict[tuple[str | int, ...], _Case] = {}
+        self._by_lease: dict[int, list[tuple[Use, _Case]]] = {}
 
     def timely(self, at_ms: int) -> None:
         if at_ms > self._latest_ms:
             raise LogRefused("entry_future", "An entry lies more than 300 s ahead of our clock.")
 
     def use(self, use: Use, index: int) -> None:
-        self.timely(use.end_ms)
-        owner = self._owner(use)
-        lease = self._lease(use.lease_id, use.tenant_id) if use.lease_id else NO_LEASE
-        key = (use.allocation_id, use.meter, use.sku)
-        stream = self._standing.streams.get(key)
-        if use.cumulative != use.quantity + (stream.cumulative if stream else 0):
+        begin_ms, end_ms = use.begin_ms, use.end_ms
+        if end_ms > self._latest_ms:
+            self.timely(end_ms)
+        alike = (
+            use.allocation_id, use.meter, use.sku, use.lease_id, use.tenant_id, use.project_id,
+            begin_ms // HOUR_MS,
+        )  # fmt: skip
+        case = self._cases.get(alike)
+        if case is None:
+            case = self._cases[alike] = self._new_case(use, index)
+        stream = case.stream
+        if use.cumulative != use.quantity + stream.cumulative:
             raise LogRefused("cumulative_broken", "A cumulative count does not go on by its step.")
-        if use.meter in TIME_METERS:
-            self._check_time(use, stream)
-        if stream is None:
-            stream = Stream(
-                tenant_id=use.tenant_id,
-                project_id=use.project_id,
-                first_index=index,
-                last_index=index,
-                begin_ms=use.begin_ms,
-                end_ms=use.end_ms,
-            )
-            self._standing.streams[key] = stream
-        self._tally.add(use, stream=stream, owner=owner, lease=lease)
+        if case.opening is not None:
+            _check_time(use, stream, case.opening)
+        if case.spans and case.spans[-1][-1].cumulative == stream.cumulative:
+            case.spans[-1].append(use)
+        else:
+            case.spans.append([use])
+        self._by_lease.setdefault(use.lease_id, []).append((use, case))
         stream.cumulative = use.cumulative
         stream.last_index = index
-        stream.end_ms = max(stream.end_ms, use.end_ms)
-        self.accepted.streams.add(key)
+        if end_ms > stream.end_ms:
+            stream.end_ms = end_ms
+
+    def count(self) -> None:
+        """Count in what was checked since the last time, lease by lease."""
+        for records in self._by_lease.values():
+            cases = {id(case): case for _, case in records}.values()
+            spans = [
+                (one, case) for case in cases for span in case.spans for one in _joined(span, case)
+            ]
+            due = sum(self._tally.rated(span) for span, _ in spans)
+            lease = records[0][1].lease
+            # A lease that runs out covers records in the order of the log, one by one.
+            covered = due <= lease.amount - lease.settled or lease.state != "open"
+            for use, case in spans if covered else records:
+                self._tally.add(use, stream=case.stream, owner=case.owner, lease=case.lease)
+        self._cases.clear()
+        self._by_lease.clear()
 
     def opened(self, opened: Opened) -> None:
+        self.count()
         self.timely(opened.at_ms)
         owner = self._owner(opened)
         if len(opened.accelerators) > owner.accelerator_count:
@@ -145,6 +184,7 @@ class _Rules:
         self._move_accelerators(opened.accelerators, opened.allocation_id, opened.at_ms)
 
     def closed(self, closed: Closed) -> None:
+        self.count()
         self.timely(closed.at_ms)
         opening = self._standing.openings.get(closed.allocation_id)
         if opening is None or opening.closed_at_ms is not None:
@@ -164,11 +204,38 @@ class _Rules:
         self._move_accelerators(opening.accelerators, None, closed.at_ms)
 
     def lease_closed(self, closed: LeaseClosed) -> None:
+        self.count()
         self.timely(closed.at_ms)
         lease = self._lease(closed.lease_id, closed.tenant_id)
         if lease.state == "open":
             lease.state = "closed"
             self.accepted.leases_closed[closed.lease_id] = closed.spent
+
+    def _new_case(self, use: Use, index: int) -> _Case:
+        """Return the case of a record, its owner, lease, price and opening checked."""
+        owner = self._owner(use)
+        lease = self._lease(use.lease_id, use.tenant_id) if use.lease_id else NO_LEASE
+        opening = None
+        if use.meter in TIME_METERS:
+            opening = self._standing.openings.get(use.allocation_id)
+            if opening is None or opening.closed_at_ms is not None:
+                raise LogRefused("use_unopened", "Time was counted for an allocation not open.")
+        self._tally.rated(use)
+        key = (use.allocation_id, use.meter, use.sku)
+        stream = self._standing.streams.get(key)
+        if stream is None:
+            if opening is not None and use.begin_ms < opening.opened_at_ms:
+                raise LogRefused("interval_before_open", "Time was counted before the opening.")
+            stream = self._standing.streams[key] = Stream(
+                tenant_id=use.tenant_id,
+                project_id=use.project_id,
+                first_index=index,
+                last_index=index,
+                begin_ms=use.begin_ms,
+                end_ms=use.begin_ms,
+            )
+        self.accepted.streams.add(key)
+        return _Case(owner, lease, stream, opening, [])
 
     def _owner(self, entry: Use | Opened) -> OwnerFact:
         owner = self._standing.owners.get(entry.allocation_id)
@@ -194,25 +261,33 @@ class _Rules:
             raise LogRefused("lease_tenant", f"Lease {lease_id} is another tenant's.")
         return lease
 
-    def _check_time(self, use: Use, stream: Stream | None) -> None:
-        opening = self._standing.openings.get(use.allocation_id)
-        if opening is None or opening.closed_at_ms is not None:
-            raise LogRefused("use_unopened", "Time was counted for an allocation not open.")
-        opened_at_ms = opening.opened_at_ms
-        if stream is None or (use.begin_ms > stream.end_ms and stream.end_ms <= opened_at_ms):
-            # The first record of an opening; a stream may also go on, with nothing counted, over
-            # the time between two openings.
-            if use.begin_ms < opened_at_ms:
-                raise LogRefused("interval_before_open", "Time was counted before the opening.")
-        elif use.begin_ms > stream.end_ms:
-            raise LogRefused("interval_gap", "Time was left out between two records.")
-        elif use.begin_ms < stream.end_ms:
-            raise LogRefused("interval_overlap", "Time was counted twice.")
-        held_ms = max(use.end_ms - max(use.begin_ms, opened_at_ms), 0)
-        if use.quantity > held_ms * len(opening.accelerators):
-            raise LogRefused("over_capacity", "More time was counted than there was.")
-
     def _move_accelerators(self, uuids: Sequence[str], held_by: str | None, since_ms: int) -> None:
         for uuid in uuids:
             self._standing.accelerators[uuid] = AcceleratorUse(held_by, since_ms)
             self.accepted.accelerators.add(uuid)
+
+
+def _check_time(use: Use, stream: Stream, opening: Opening) -> None:
+    begin_ms, opened_at_ms = use.begin_ms, opening.opened_at_ms
+    if begin_ms > stream.end_ms:
+        # The first record of another opening may leave out the time between the two; a stream may
+        # also go on over it, with nothing counted.
+        if stream.end_ms > opened_at_ms:
+            raise LogRefused("interval_gap", "Time was left out between two records.")
+        if begin_ms < opened_at_ms:
+            raise LogRefused("interval_before_open", "Time was counted before the opening.")
+    elif begin_ms < stream.end_ms:
+        raise LogRefused("interval_overlap", "Time was counted twice.")
+    held_ms = use.end_ms - (begin_ms if begin_ms > opened_at_ms else opened_at_ms)
+    if use.quantity > max(held_ms, 0) * len(opening.accelerators):
+        raise LogRefused("over_capacity", "More time was counted than there was.")
+
+
+def _joined(span: list[Use], case: _Case) -> list[Use]:
+    """Return a span as one record, or as it is where its allocation was released in it."""
+    first, last = span[0], span[-1]
+    released_at_ms = case.owner.released_at_ms
+    if len(span) == 1 or (released_at_ms is not None and released_at_ms < last.end_ms):
+        return span
+    before = first.cumulative - first.quantity
+    return [replace(last, begin_ms=first.begin_ms, quantity=last.cumulative - before)]

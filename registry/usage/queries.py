@@ -23,6 +23,8 @@ from registry.usage.log_tree import (
 from registry.usage.tally import HourKey, HourSum
 
 COSTS_MAX = 200
+STREAM_COLUMNS = tuple(column.name for column in fields(Stream))
+HOUR_COLUMNS = tuple(column.name for column in fields(HourSum))
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,9 +195,8 @@ def list_streams(db: Db, log: Log, owners: Iterable[str] | None = None) -> dict[
     wanted = select(tables.stream).where(_is(tables.stream, log))
     if owners is not None:
         wanted = wanted.where(tables.stream.c.owner_id.in_(list(owners)))
-    names = [one.name for one in fields(Stream)]
     return {
-        (row.owner_id, row.meter, row.sku): Stream(**{name: getattr(row, name) for name in names})
+        (row.owner_id, row.meter, row.sku): Stream(**_columns(row, STREAM_COLUMNS))
         for row in db.rows(wanted)
     }
 
@@ -233,7 +234,9 @@ def list_accelerator_uses(db: Db, log: Log) -> dict[str, AcceleratorUse]:
 def upsert_streams(db: Db, log: Log, streams: Mapping[StreamKey, Stream]) -> None:
     """Store where these streams stand."""
     values = [
-        _key(log) | {"owner_id": owner_id, "meter": meter, "sku": sku} | asdict(stream)
+        _key(log)
+        | {"owner_id": owner_id, "meter": meter, "sku": sku}
+        | _columns(stream, STREAM_COLUMNS)
         for (owner_id, meter, sku), stream in streams.items()
     ]
     _upsert(db, tables.stream, values)
@@ -260,7 +263,7 @@ def add_hours(db: Db, log: Log, hours: Mapping[HourKey, HourSum]) -> None:
     """Add what a batch came to, to the rows of its hours."""
     names = ("tenant_id", "hour_ms", "owner_id", "meter", "sku")
     values = [
-        dict(zip(names, key, strict=True)) | {"node_id": log.node_id} | asdict(hour)
+        dict(zip(names, key, strict=True)) | {"node_id": log.node_id} | _columns(hour, HOUR_COLUMNS)
         for key, hour in hours.items()
     ]
     _upsert(db, tables.usage_hour, values, adding=("quantity", "rated", "charged"))
@@ -328,6 +331,10 @@ def usage_by_day(db: Db, tenant_id: str, *, from_ms: int, to_ms: int) -> dict[in
         .order_by("day_ms")
     )
     return {int(row.day_ms): int(row.micros) for row in rows}
+
+
+def _columns(row: object, names: Sequence[str]) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in names}
 
 
 def _key(log: Log) -> dict[str, object]:

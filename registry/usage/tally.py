@@ -49,10 +49,18 @@ class Tally:
         self.tenants: dict[str, TenantSum] = {}
         self.settled: dict[int, int] = {}
 
-    def add(self, use: Use, *, stream: Stream, owner: OwnerFact, lease: LeaseStanding) -> None:
-        """Rate a record, divide it, and count it in everywhere; stream and lease move on."""
+    def rated(self, use: Use) -> int:
+        """Return what a record comes to by the price in force when it began; refuse if none was."""
         price = self._prices.price_at(use.sku, use.meter, use.begin_ms)
-        before, after = stream.cumulative, use.cumulative
+        return charge(price, before=use.cumulative - use.quantity, after=use.cumulative)
+
+    def add(self, use: Use, *, stream: Stream, owner: OwnerFact, lease: LeaseStanding) -> None:
+        """Divide a record's price and count it in everywhere; stream and lease move on.
+
+        use  one record, or several of one stream, lease and hour joined
+        """
+        price = self._prices.price_at(use.sku, use.meter, use.begin_ms)
+        before, after = use.cumulative - use.quantity, use.cumulative
         rated = charge(price, before=before, after=after)
         if lease.state == "open":
             until = count_until(
