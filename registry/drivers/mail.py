@@ -33,21 +33,20 @@ class SmtpMail:
         """Hand the letter over; raise Fault when the server does not take it."""
         message = _message(letter, self.sender)
         try:
-            with self._connection() as server:
+            context = ssl.create_default_context()
+            with self._connection(context) as server:
+                if self.security == "starttls":
+                    server.starttls(context=context)
                 if self.username:
                     server.login(self.username, self.password)
                 server.send_message(message)
         except (OSError, smtplib.SMTPException) as error:
             raise Fault(f"mail by {self.host}:{self.port}: {type(error).__name__}") from error
 
-    def _connection(self) -> smtplib.SMTP:
-        context = ssl.create_default_context()
+    def _connection(self, context: ssl.SSLContext) -> smtplib.SMTP:
         if self.security == "tls":
             return smtplib.SMTP_SSL(self.host, self.port, timeout=TIMEOUT_S, context=context)
-        server = smtplib.SMTP(self.host, self.port, timeout=TIMEOUT_S)
-        if self.security == "starttls":
-            server.starttls(context=context)
-        return server
+        return smtplib.SMTP(self.host, self.port, timeout=TIMEOUT_S)
 
 
 @dataclass(frozen=True, slots=True)
