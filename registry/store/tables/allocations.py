@@ -53,11 +53,10 @@ allocation_event = Table(
     "allocation_event",
     metadata,
     Column("event_id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
-    Column(
-        "allocation_id", Text, ForeignKey("allocation.allocation_id"), nullable=False, index=True
-    ),
+    Column("allocation_id", Text, ForeignKey("allocation.allocation_id"), nullable=False),
     Column("at_ms", BigInteger, nullable=False),
     Column("state", Text, nullable=False),
     Column("fact", Text, nullable=False),
     Column("actor", Text, nullable=False),
+    Index("allocation_event_by_allocation", "allocation_id", "event_id"),
 )

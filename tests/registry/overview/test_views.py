@@ -1,0 +1,183 @@
+"""Home, search and the pages of money."""
+
+import csv
+import io
+
+from sqlalchemy import text
+
+from protocol.clock import MINUTE_MS
+from tests.registry.marketplace import HOURLY, Marketplace
+
+
+def test_a_first_visit_is_led_through_what_to_do(market: Marketplace) -> None:
+    ana = market.customer(micros=0)
+
+    page = ana.browser.get("/").text
+
+    assert "Set up" in page
+    assert "Add funds" in page
+    assert "The smallest costs $3.60 per hour." in page
+    assert "Nothing needs you now" in page
+
+
+def test_the_steps_go_once_all_are_done(market: Marketplace) -> None:
+    ana = market.customer()
+    market.runs(ana.launched())
+    ana.api()
+    with market.rig.database.reading() as db:
+        key_id = str(db.value(text("SELECT api_key_id FROM api_key")))
+    before = ana.browser.get("/").text
+    market.calls(key_id, ana.tenant_id, ana.project_id, 1_000)
+
+    after = ana.browser.get("/").text
+
+    assert "Set up" in before
+    assert "Set up" not in after
+
+
+def test_home_shows_funds_work_and_spending(market: Marketplace) -> None:
+    ana = market.customer()
+    made = ana.launched()
+    market.runs(made)
+    market.uses(made, 10)
+
+    page = ana.browser.get("/").text
+
+    assert "train-sw-llm" in page
+    assert "$49.40" in page
+    assert "Spending, last 30 days" in page
+    assert "$0.60 in 30 days" in page
+
+
+def test_home_asks_for_attention_where_a_node_is_silent(market: Marketplace) -> None:
+    ana = market.customer()
+    market.runs(ana.launched())
+    market.rig.clock.forward(5 * MINUTE_MS)
+
+    page = ana.browser.get("/").text
+
+    assert "demo-nbo-1 is silent. It keeps running there; usage is held." in page
+
+
+def test_a_host_sees_its_sites_and_no_customer(market: Marketplace) -> None:
+    market.customer().launched(name="customers-work")
+
+    page = market.host.get("/").text
+
+    assert "Demo edge room" in page
+    assert "simulated" in page
+    assert "customers-work" not in page
+
+
+def test_billing_says_how_long_the_money_lasts_and_what_stops(market: Marketplace) -> None:
+    ana = market.customer(micros=20 * HOURLY)
+    market.runs(ana.launched(name="first"))
+    market.runs(ana.launched(name="second"))
+
+    page = " ".join(ana.browser.get("/billing").text.split())
+
+    assert "<dt>Spending now</dt><dd>$7.20" in page
+    assert "<dt>Lasts</dt><dd>10 h" in page
+    assert page.count('class="name" href="/workloads/a_') == 2
+
+
+def test_the_ledger_runs_with_its_balance_and_leads_to_receipts(market: Marketplace) -> None:
+    ana = market.customer()
+    made = ana.launched()
+    market.runs(made)
+    market.uses(made, 10)
+
+    page = ana.browser.get("/billing/ledger").text
+
+    assert "$49.40" in page
+    assert "$50.00" in page
+    assert f'href="/workloads/{made}"' in page
+    assert "/receipt" in page
+
+
+def test_usage_that_is_not_verified_is_listed_as_held(market: Marketplace) -> None:
+    ana = market.customer()
+    market.runs(ana.launched())
+    market.rig.clock.forward(30 * MINUTE_MS)
+
+    page = ana.browser.get("/billing/ledger").text
+
+    assert "Held, not charged" in page
+    assert "$1.80" in page
+    assert "demo-nbo-1" in page
+
+
+def test_the_ledger_is_paged_by_key_and_a_new_entry_moves_nothing(market: Marketplace) -> None:
+    ana = market.customer(micros=0)
+    for number in range(120):
+        market.fund(ana.tenant_id, 1_000 + number)
+
+    first = ana.browser.get("/billing/ledger").text
+    market.fund(ana.tenant_id, 5)
+    link = first.partition('rel="next"')[0].rpartition('href="')[2].partition('"')[0]
+    second = ana.browser.get(link.replace("&amp;", "&")).text
+
+    assert first.count('<tr><th scope="row">') == 50
+    assert second.count('<tr><th scope="row">') == 50
+    assert "$0.001069" in second
+    assert "$0.00107<" not in second
+
+
+def test_the_ledger_leaves_as_csv_whole_and_inert(market: Marketplace) -> None:
+    ana = market.customer(micros=0)
+    for number in range(201):
+        market.fund(ana.tenant_id, 1_000, src=f"=HYPERLINK({number})")
+
+    answer = ana.browser.get("/billing/ledger?as=csv")
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+
+    assert len(rows) == 201
+    assert rows[0]["balance_after"] == "201000"
+    assert rows[0]["micros"] == "1000"
+    assert rows[0]["source"].startswith("'=HYPERLINK")
+
+
+def test_a_whole_id_leads_to_its_object_and_a_foreign_one_nowhere(market: Marketplace) -> None:
+    ana = market.customer()
+    made = ana.launched()
+    eve = market.customer("eve@other.example")
+
+    own = ana.browser.get(f"/search?q={made}")
+    foreign = eve.browser.get(f"/search?q={made}")
+    node = market.host.get(f"/search?q={market.node_id}")
+    hidden = eve.browser.get(f"/search?q={market.node_id}")
+
+    assert own.headers["Location"] == f"/workloads/{made}"
+    assert foreign.status_code == 200
+    assert "Nothing here has that name or id" in foreign.text
+    assert node.headers["Location"] == f"/nodes/{market.node_id}"
+    assert hidden.status_code == 200
+
+
+def test_a_name_is_found_among_workloads_pages_and_keys(market: Marketplace) -> None:
+    ana = market.customer()
+    ana.launched(name="billing-job")
+    ana.browser.post("/access/api-keys", name="billing robot", expires="30")
+
+    page = ana.browser.get("/search?q=billing").text
+
+    assert "billing-job" in page
+    assert "billing robot" in page
+    assert 'href="/billing"' in page
+
+
+def test_the_balance_is_answered_as_the_command_reads_it(market: Marketplace) -> None:
+    ana = market.customer(micros=20 * HOURLY)
+    program = ana.api()
+    market.runs(ana.launched())
+
+    answer = program.get("/api/v1/balance").json
+
+    assert answer is not None
+    found = answer["data"]
+    assert found["wallet_micros"] == 20 * HOURLY
+    assert found["hourly_micros"] == HOURLY
+    assert found["held_micros"] > 0
+    assert found["available_micros"] == 20 * HOURLY - found["held_micros"]
+    assert found["state"] == "low"
+    assert found["runway_ms"] == 20 * 3_600_000
