@@ -168,10 +168,12 @@ async def _built(
     engine = DockerEngine(node_id=identity.node_id, url=config.engine.url)
     backends = Backends(configured_backends(config))
     loops: dict[str, Loop] = {}
+    source = await accelerator_source(config, key)
     observer = Observer(
         store=store,
-        source=await accelerator_source(config, key),
-        host=HostReader(Path(config.state_directory)),
+        source=source,
+        read_host=HostReader(Path(config.state_directory)).read,
+        hold=source.hold if isinstance(source, SimulatedAccelerators) else lambda _uuids: None,
         clock=clock,
         backends=backends,
         figures=Figures(),

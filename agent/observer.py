@@ -2,7 +2,7 @@
 
 import logging
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 from agent.accelerators.accelerator import (
@@ -16,8 +16,6 @@ from agent.accelerators.accelerator import (
 from agent.accelerators.queries import list_claims
 from agent.allocations.operations import Inventory
 from agent.allocations.queries import EGRESS, ENGINE, find_engine_fault, list_observed
-from agent.drivers.host import HostReader
-from agent.drivers.simulated import SimulatedAccelerators
 from agent.gateway.backends import Backends
 from agent.gateway.metered import Figures
 from agent.health.facts import Facts, HostReading, accelerator_readings
@@ -58,11 +56,12 @@ class Observer:
     """Asks the drivers and the store; holds nothing but the last reading of the cards.
 
     failures  failures in a row of each background work, by its name
+    hold      tells simulated cards which of them are busy
     """
 
     store: Store
     source: AcceleratorSource | None
-    host: HostReader
+    read_host: Callable[[], HostReading]
     clock: NodeClock
     backends: Backends
     figures: Figures
@@ -71,6 +70,7 @@ class Observer:
     demo: bool
     boot_id: str
     failures: Callable[[], dict[str, int]] = field(default=dict)
+    hold: Callable[[Collection[str]], None] = lambda _uuids: None
     cards: Cards | None = None
 
     async def read_cards(self) -> Cards:
@@ -92,7 +92,7 @@ class Observer:
         """Return what the registry is told."""
         cards = await self.read_cards()
         kept = await self.store.run(_kept)
-        reading = self.host.read()
+        reading = self.read_host()
         return Observed(
             gateway_url=self.gateway_url,
             host=host_facts(reading, engine=self.engine),
@@ -110,7 +110,7 @@ class Observer:
         heard_ms = contact.last_answer_boot_ms if contact.boot_id == self.boot_id else None
         return Facts(
             at_ms=self.clock.now_ms(),
-            host=self.host.read(),
+            host=self.read_host(),
             accelerators=accelerator_readings(cards.accelerators, cards.samples, kept.claims),
             driver_fault=cards.fault,
             driver_remedy=cards.remedy,
@@ -144,8 +144,7 @@ class Observer:
     async def _read(self, boot_ms: int) -> Cards:
         if self.source is None:
             return Cards(boot_ms)
-        if isinstance(self.source, SimulatedAccelerators):
-            self.source.hold((await self.store.run(list_claims)).keys())
+        self.hold((await self.store.run(list_claims)).keys())
         try:
             return Cards(
                 read_boot_ms=boot_ms,

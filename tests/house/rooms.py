@@ -99,11 +99,14 @@ DOOR_ROOMS = frozenset({Kind.STORE, Kind.SERVER, Kind.DRIVERS})
 
 # Files that stand beside the rooms and put them together.
 COMPOSITION: dict[str, frozenset[str]] = {
-    "agent": frozenset({"__init__", "__main__", "cli", "config", "node", "background"}),
     # commands: what cli.py offers, in a file of its own so that neither grows too long.
+    # observer: what many rooms see, put together for sync, health and metrics.
+    "agent": frozenset(
+        {"__init__", "__main__", "cli", "commands", "config", "node", "observer", "background"}
+    ),
     "registry": frozenset({"__init__", "cli", "commands", "config", "app", "jobs", "wsgi"}),
 }
-DRIVER_USERS = frozenset({"agent/node.py", "agent/cli.py"}) | frozenset(
+DRIVER_USERS = frozenset({"agent/node.py", "agent/cli.py", "agent/commands.py"}) | frozenset(
     {"registry/app.py", "registry/jobs.py", "registry/cli.py", "registry/commands.py"}
 )
 
