@@ -26,6 +26,9 @@ WAITING_MAX = 16_384
 CHECKPOINT_S = 1.0
 """How often calls under way are noted: what a crash may cost the site, never the tenant."""
 
+CLOSED_WAIT_S = 0.05
+"""How long closed calls wait for an opening to share its unit of work."""
+
 PAUSE_AFTER_FAULT_S = 0.5
 
 
@@ -41,7 +44,7 @@ class CallBook:
         self._under_way: dict[str, Count] = {}
         self._noted: dict[str, Tokens] = {}
         self._wake = asyncio.Event()
-        self._written = asyncio.Event()
+        self._hurry = asyncio.Event()
 
     async def open(self, call: OpenCall, count: Count) -> None:
         """Return once the call is in the store with money set aside; raises the Refusal if not.
@@ -54,6 +57,7 @@ class CallBook:
         self._opening[call.call_id] = opened
         self._events.append(call)
         self._wake.set()
+        self._hurry.set()
         await opened
         self._under_way[call.call_id] = count
 
@@ -81,9 +85,11 @@ class CallBook:
     async def write(self) -> str:
         """Write one batch and return a line about it.  After a fault closed calls wait on."""
         self._wake.clear()
+        self._hurry.clear()
         events = [self._events.popleft() for _ in range(min(BATCH_MAX, len(self._events)))]
         if self._events:
             self._wake.set()
+            self._hurry.set()
         checkpoints = self._checkpoints()
         if not events and not checkpoints:
             return "nothing to write"
@@ -103,12 +109,12 @@ class CallBook:
         return f"{len(events)} events, {len(refusals)} refused, {len(checkpoints)} checkpoints"
 
     async def _next_work(self) -> None:
-        if not self._under_way:
-            await self._wake.wait()
-            return
+        """Return when a call waits to be opened, or closed ones or a checkpoint have waited."""
         try:
-            async with asyncio.timeout(CHECKPOINT_S):
+            async with asyncio.timeout(CHECKPOINT_S if self._under_way else None):
                 await self._wake.wait()
+            async with asyncio.timeout(CLOSED_WAIT_S):
+                await self._hurry.wait()
         except TimeoutError:
             return
 

@@ -6,6 +6,7 @@ holds the engine back, and is cut off after a minute.
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from agent.gateway.answers import error_event
 from agent.gateway.backends import BackendFailed, Backends, Standing
 from agent.gateway.calls import Call
 from agent.gateway.token_count import StreamCount
+
+log = logging.getLogger(__name__)
 
 CONNECT_S_MAX = 5
 IDLE_S_MAX = 300
@@ -138,13 +141,22 @@ async def whole_body(answer: Answer, *, bytes_max: int = ANSWER_BYTES_MAX) -> by
     return bytes(body)
 
 
-async def write_whole(request: web.Request, response: web.StreamResponse, body: bytes) -> None:
-    """Write an answer in one piece at the pace of its reader; raises CallerGone."""
+async def write_whole(
+    request: web.Request, body: bytes, headers: dict[str, str]
+) -> web.StreamResponse:
+    """Return an answer in one piece; a large one is written at the pace of its reader."""
+    if len(body) <= WRITE_BYTES:
+        return web.Response(body=body, content_type="application/json", headers=headers)
+    response = web.StreamResponse(headers=headers)
+    response.content_type = "application/json"
     response.content_length = len(body)
-    await response.prepare(request)
-    view = memoryview(body)
-    for begin in range(0, len(body), WRITE_BYTES):
-        await _written(request, response, bytes(view[begin : begin + WRITE_BYTES]))
+    try:
+        await response.prepare(request)
+        for begin in range(0, len(body), WRITE_BYTES):
+            await _written(request, response, body[begin : begin + WRITE_BYTES])
+    except (CallerGone, ConnectionError):
+        log.info("caller gone before the end of an answer")
+    return response
 
 
 async def pass_stream(

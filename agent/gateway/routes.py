@@ -256,13 +256,7 @@ async def _whole(request: web.Request, course: Course, answer: Answer) -> web.St
     closed = course.close()
     headers = _headers(course)
     headers["x-outstation-cost-micros"] = str(closed.micros)
-    response = web.StreamResponse(headers=headers)
-    response.content_type = "application/json"
-    try:
-        await write_whole(request, response, body)
-    except (CallerGone, ConnectionError):
-        log.info("caller gone", extra={"request_id": course.opened.call_id})
-    return response
+    return await write_whole(request, body, headers)
 
 
 async def _short(answer: Answer) -> bytes:

@@ -71,6 +71,10 @@ def _use_sync_client(base_url: str) -> None:
         vectors = sdk.embeddings.create(model="demo-echo", input=["one", "two"])
         assert len(vectors.data) == 2
         assert len(vectors.data[0].embedding) == 64
+        large = sdk.embeddings.create(
+            model="demo-echo", input=["x"] * 8, dimensions=4_096, encoding_format="float"
+        )
+        assert [len(vector.embedding) for vector in large.data] == [4_096] * 8
         stream = sdk.chat.completions.create(model="demo-echo", messages=HELLO, stream=True)
         said = "".join(chunk.choices[0].delta.content or "" for chunk in stream)
         assert said == "demo-echo heard: Hello, node."
