@@ -18,6 +18,7 @@ Value = str | int | bytes | None
 Parameters = Mapping[str, Value]
 
 FILE_MODE = 0o600
+FOLDER_MODE = 0o700
 BUSY_TIMEOUT_MS = 5_000
 """How long a statement waits for a reader in another process (`status`, `verify-log`)."""
 
@@ -148,7 +149,11 @@ def sole_owner(path: Path) -> Iterator[None]:
     The lock falls with the process, however it ends.
     """
     lock_path = path.with_name(path.name + ".lock")
-    handle = os.open(lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
+        handle = os.open(lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+    except OSError as error:
+        raise StoreFailed(f"{lock_path} cannot be written: {error.strerror}.") from error
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -226,7 +231,7 @@ def _unreadable(path: Path, why: str) -> str:
 def _ensure_file(path: Path) -> None:
     """Make the file readable by its owner alone; SQLite gives its companions the same mode."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE))
         folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.store.database import Db, StoreLocked
+from agent.store.database import Db, StoreFailed, StoreLocked
 from agent.store.thread import Store
 
 
@@ -52,6 +52,18 @@ def test_a_store_that_could_not_open_leaves_the_file_free(path: Path) -> None:
         Store(path)
 
     Store(path).close()
+
+
+def test_a_folder_that_is_not_there_is_made_for_its_owner_alone(tmp_path: Path) -> None:
+    with Store(tmp_path / "var" / "agent.db"):
+        assert (tmp_path / "var").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+
+    with pytest.raises(StoreFailed, match="cannot be written"):
+        Store(tmp_path / "file" / "agent.db")
 
 
 @pytest.fixture
