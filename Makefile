@@ -6,7 +6,7 @@ RUN := .venv/bin/python -m
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test venv assets lint format
+.PHONY: demo test venv assets lint format wheel
 .DELETE_ON_ERROR:
 
 demo:
@@ -22,6 +22,9 @@ test:
 venv: .venv/.complete
 
 assets: web/static/vendor/.complete
+
+wheel: venv assets
+	$(RUN) pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
 
 lint: venv
 	$(RUN) ruff check .
