@@ -246,11 +246,13 @@ class _Step:
         return [Holding(uuid, cards[uuid].simulated) for uuid in run.accelerators]
 
     async def _noted(self, action: Adopt | Finish | Refuse | Wait) -> bool:
-        now_ms = self._now_ms()
+        moment = self._needs.moment()
+        now_ms = moment.now_ms
         match action:
             case Adopt():
-                boot_id = self._needs.moment().boot_id
-                after = moves.adopted(action, boot_id=boot_id, now_ms=now_ms)
+                after = moves.adopted(
+                    action, boot_id=moment.boot_id, now_ms=now_ms, skew_ms=moment.skew_ms
+                )
             case Finish():
                 after = moves.finished(action, generation=self._generation, now_ms=now_ms)
             case Refuse():

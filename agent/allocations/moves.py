@@ -53,19 +53,20 @@ def intended(run: Run, *, spec_hash: str, now_ms: int) -> Run:
     return replace(run, phase="starting", since_ms=now_ms, detail="", spec_hash=spec_hash)
 
 
-def adopted(action: Adopt, *, boot_id: str, now_ms: int) -> Run:
+def adopted(action: Adopt, *, boot_id: str, now_ms: int, skew_ms: int = 0) -> Run:
     """Return the run whose container was started.
 
-    Nothing is charged from before the intent was written: a container that already ran then, and
-    of which no run was left, starts to cost now.
+    Its start is kept as the engine wrote it, to know it again by; what is charged is in the node's
+    own time, to which `skew_ms` brings it.  Nothing is charged from before the intent was written:
+    a container that already ran then, and of which no run was left, starts to cost now.
     """
     run, container = action.run, action.container
     started_at_ms = container.started_at_ms
     assert started_at_ms is not None
-    ready_at_ms = max(started_at_ms, run.requested_at_ms) if action.ready else None
+    began_at_ms = min(max(started_at_ms + skew_ms, run.requested_at_ms), now_ms)
     finished_at_ms = container.finished_at_ms
-    if ready_at_ms is not None and finished_at_ms is not None and finished_at_ms <= ready_at_ms:
-        ready_at_ms = None
+    over_before = finished_at_ms is not None and finished_at_ms + skew_ms <= began_at_ms
+    ready_at_ms = began_at_ms if action.ready and not over_before else None
     return replace(
         run,
         phase=action.phase,
@@ -104,8 +105,8 @@ def finished(action: Finish, *, generation: int, now_ms: int) -> Run:
     """Return the run of which nothing runs any more."""
     run = action.run
     finished_at_ms = action.finished_at_ms
-    if finished_at_ms is not None and run.ready_at_ms is not None:
-        finished_at_ms = max(finished_at_ms, run.ready_at_ms)
+    if finished_at_ms is not None:
+        finished_at_ms = max(min(finished_at_ms, now_ms), run.ready_at_ms or 0)
     return replace(
         run,
         phase="exited",

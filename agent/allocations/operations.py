@@ -53,11 +53,20 @@ class Inventory:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """When a pass takes place: the time, and the boottime of which boot."""
+    """When a pass takes place: the node's own time, and the boottime of which boot.
+
+    wall_ms  the machine's clock, by which the engine writes its times; None if it is the node's
+    """
 
     now_ms: int
     boot_id: str
     boot_ms: int
+    wall_ms: int | None = None
+
+    @property
+    def skew_ms(self) -> int:
+        """Return what to add to a time of the engine's to have it in the node's own time."""
+        return 0 if self.wall_ms is None else self.now_ms - self.wall_ms
 
 
 def sight(
@@ -80,6 +89,7 @@ def sight(
     tenants = {run.tenant_id for run in runs.values()}
     return Sight(
         now_ms=moment.now_ms,
+        skew_ms=moment.skew_ms,
         boot_id=moment.boot_id,
         desired=desired,
         runs=runs,

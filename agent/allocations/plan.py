@@ -61,12 +61,14 @@ RELEASED: Final = "released"
 class Sight:
     """Everything a plan goes by, at `now_ms`.
 
+    skew_ms   what to add to a time of the engine's to have it in the node's own time
     desired   None before the registry has ever been heard
     verdicts  what each tenant's leases allow; a tenant that is missing has no lease
     holders   allocations that hold GPUs
     """
 
     now_ms: int
+    skew_ms: int
     boot_id: str
     desired: DesiredState | None
     runs: Mapping[str, Run]
@@ -206,8 +208,9 @@ def _live(
         failure = INTERRUPTED if run.stop_reason is None else _stop_failure(run)
         return Finish(run, last_tick_ms(run), None, failure)
     if container.state == "exited":
-        failure = failure_of(run, container)
-        return Finish(run, container.finished_at_ms, container.exit_code, failure)
+        ended_at_ms = container.finished_at_ms
+        ended_at_ms = None if ended_at_ms is None else ended_at_ms + sight.skew_ms
+        return Finish(run, ended_at_ms, container.exit_code, failure_of(run, container))
     if run.phase == "stopping":
         return _stopping(sight, run, container)
     verdict = sight.verdicts.get(run.tenant_id, NO_LEASE)

@@ -59,6 +59,8 @@ class Firewall:
             await self._assert(4)
         except _Refused as refused:
             return str(refused)
+        except ValueError as error:
+            return f"A site network or resolver is no address: {error}."
         try:
             await self._assert(6)
         except _Refused as refused:

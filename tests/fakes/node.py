@@ -51,6 +51,7 @@ class Site:
         self.guard = FakeGuard()
         self.boot_id = "boot-1"
         self.changes = 0
+        self.skew_ms = 0
         self.desired: DesiredState | None = None
         self.source = SimulatedAccelerators(
             node="n", count=gpus, model="Simulated GPU", memory_mib=1024, seed=1, boottime=lambda: 0
@@ -114,7 +115,9 @@ class Site:
             desired=lambda _: self.desired,
             inventory=self._inventory,
             policy=NodePolicy(node_id="n_node", demo=True),
-            moment=lambda: Moment(self.now_ms, self.boot_id, self.now_ms),
+            moment=lambda: Moment(
+                self.now_ms + self.skew_ms, self.boot_id, self.now_ms, wall_ms=self.now_ms
+            ),
             on_change=self._changed,
         )
 

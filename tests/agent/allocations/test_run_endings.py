@@ -42,6 +42,25 @@ def test_after_a_reboot_a_service_is_begun_anew_and_a_task_is_not(tmp_path: Path
         assert "c2" in site.engine.containers
 
 
+@pytest.mark.parametrize("skew_ms", [-400, 3_600_000])
+def test_what_is_charged_is_in_the_nodes_own_time_whatever_the_machines_clock_says(
+    tmp_path: Path, skew_ms: int
+) -> None:
+    with node(tmp_path) as site:
+        site.skew_ms = skew_ms
+        site.want(order(A))
+        site.run_pass()
+        assert site.run_of(A).started_at_ms == site.now_ms
+        assert site.run_of(A).ready_at_ms == site.now_ms + skew_ms
+        site.tick(5_000)
+        site.engine.exit("c1", 1)
+        site.tick(1_000)
+
+        site.run_pass()
+
+        assert site.run_of(A).finished_at_ms == site.now_ms - 1_000 + skew_ms
+
+
 def test_one_that_was_restarted_from_outside_goes_on_as_a_new_attempt(tmp_path: Path) -> None:
     with node(tmp_path) as site:
         site.want(order(A))

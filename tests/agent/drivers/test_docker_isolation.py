@@ -188,6 +188,13 @@ def test_without_the_right_to_set_rules_the_guard_says_so(docker_ready: None) ->
     assert "ermi" in fault or "root" in fault
 
 
+def test_a_site_network_that_is_none_leaves_the_node_unguarded() -> None:
+    fault = asyncio.run(Firewall(site_networks=("the lan",)).asserted())
+
+    assert fault is not None
+    assert "the lan" in fault
+
+
 @pytest.fixture
 def probe_image(docker_ready: None, tmp_path: Path) -> Iterator[str]:
     """An image with the probe program in it."""
