@@ -147,9 +147,15 @@ def park_broken(db: Db, report: LogReport) -> None:
 
 
 def find_log_fault(db: Db) -> str | None:
-    """Return why the usage log is not taken or not intact, in a sentence, or None."""
+    """Return why nothing of the usage log may be signed, in a sentence, or None.
+
+    A log that the registry refused is not among them: it is offered again at every call, and the
+    registry opens the finding.
+    """
     log = queries.find_log(db)
-    return log.parked.why if log is not None and log.parked is not None else None
+    if log is None or log.parked is None or not is_unsignable(log):
+        return None
+    return log.parked.why
 
 
 def audit_keys(*, registry_domain: str, node: bytes, witnesses: Sequence[bytes]) -> Keys:

@@ -168,7 +168,7 @@ def test_nothing_is_signed_for_another_epoch(db: Db) -> None:
     assert next_piece(db) is None
 
 
-def test_a_refused_log_is_a_fault_until_it_is_accepted(db: Db) -> None:
+def test_a_refused_log_says_why_until_it_is_accepted(db: Db) -> None:
     fill(db, 3)
     problem = LogProblem(code="stream_gap", message="A record is missing.")
     with db.unit():
@@ -177,11 +177,12 @@ def test_a_refused_log_is_a_fault_until_it_is_accepted(db: Db) -> None:
         )
     assert parked is not None
     assert parked.code == REFUSED
-    assert "stream_gap" in str(find_log_fault(db))
+    assert "stream_gap" in parked.why
+    assert find_log_fault(db) is None
 
     accept_all(db)
 
-    assert find_log_fault(db) is None
+    assert queries.get_log(db).parked is None
 
 
 def test_a_cosignature_over_another_log_parks_this_one_for_good(db: Db) -> None:
