@@ -26,7 +26,6 @@ IDLE_S_MAX = 300
 """From the request to the first byte of its answer, and from one byte to the next."""
 
 CALL_S_MAX = 3_600
-STALLED_READER_S_MAX = 60
 ANSWER_BYTES_MAX = 64 * 1024 * 1024
 CONNECTION_KEPT_S = 4
 """Less than the 5 s after which uvicorn, under most engines, closes an idle connection."""
@@ -142,7 +141,7 @@ async def whole_body(answer: Answer, *, bytes_max: int = ANSWER_BYTES_MAX) -> by
 
 
 async def write_whole(
-    request: web.Request, body: bytes, headers: dict[str, str]
+    request: web.Request, body: bytes, headers: dict[str, str], *, stalled_s_max: float
 ) -> web.StreamResponse:
     """Return an answer in one piece; a large one is written at the pace of its reader."""
     if len(body) <= WRITE_BYTES:
@@ -153,14 +152,19 @@ async def write_whole(
     try:
         await response.prepare(request)
         for begin in range(0, len(body), WRITE_BYTES):
-            await _written(request, response, body[begin : begin + WRITE_BYTES])
+            await _written(request, response, body[begin : begin + WRITE_BYTES], stalled_s_max)
     except (CallerGone, ConnectionError):
         log.info("caller gone before the end of an answer")
     return response
 
 
 async def pass_stream(
-    request: web.Request, response: web.StreamResponse, answer: Answer, count: StreamCount
+    request: web.Request,
+    response: web.StreamResponse,
+    answer: Answer,
+    count: StreamCount,
+    *,
+    stalled_s_max: float,
 ) -> None:
     """Carry a stream to its caller, counting.
 
@@ -178,14 +182,15 @@ async def pass_stream(
             break
         passed = count.passed(received)
         if passed:
-            await _written(request, response, passed)
+            await _written(request, response, passed, stalled_s_max)
     rest = count.rest()
     if rest and failure is None:
-        await _written(request, response, rest)
+        await _written(request, response, rest, stalled_s_max)
     if failure is None and not count.finished:
         failure = BackendFailed(f"{_name(answer)}: the stream ended before its end")
     if failure is not None:
-        await _written(request, response, error_event("backend_failed", BROKEN_MESSAGE))
+        broken = error_event("backend_failed", BROKEN_MESSAGE)
+        await _written(request, response, broken, stalled_s_max)
         raise failure
 
 
@@ -218,8 +223,10 @@ async def _asked(
     raise AssertionError("two attempts, each of which returns or raises")
 
 
-async def _written(request: web.Request, response: web.StreamResponse, passed: bytes) -> None:
-    """Write to the caller; one that takes nothing for a minute is cut off."""
+async def _written(
+    request: web.Request, response: web.StreamResponse, passed: bytes, stalled_s_max: float
+) -> None:
+    """Write to the caller; one that takes nothing for so long is cut off."""
     transport = request.transport
     if transport is None or transport.is_closing():
         raise CallerGone
@@ -227,7 +234,7 @@ async def _written(request: web.Request, response: web.StreamResponse, passed: b
         if transport.get_write_buffer_size() == 0 and len(passed) <= QUICK_WRITE_BYTES:
             await response.write(passed)
             return
-        async with asyncio.timeout(STALLED_READER_S_MAX):
+        async with asyncio.timeout(stalled_s_max):
             await response.write(passed)
     except ConnectionError:
         raise CallerGone from None

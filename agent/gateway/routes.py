@@ -26,7 +26,7 @@ from agent.gateway.relay import (
 )
 from agent.gateway.terms import Terms
 from agent.gateway.token_count import Count, StreamCount, count_whole
-from agent.server.limits import check_headers, read_body
+from agent.server.limits import STALLED_READER_S_MAX, check_headers, read_body
 from agent.server.problems import REQUEST_ID
 from protocol.clock import Clock
 from protocol.key_set import ApiKeyFact
@@ -47,6 +47,7 @@ class Gateway:
     clock          UTC as the registry sees it: prices and keys go by it
     boot_clock     boottime: rates go by it
     balance_state  of a tenant, where the node knows it
+    stalled_reader_s_max  after which a caller who takes nothing of an answer is cut off
     """
 
     terms: Terms
@@ -60,6 +61,7 @@ class Gateway:
     node_name: str
     figures: Figures = field(default_factory=Figures)
     balance_state: Callable[[str], str | None] = lambda _tenant_id: None
+    stalled_reader_s_max: float = STALLED_READER_S_MAX
 
     def key_of(self, request: web.Request) -> ApiKeyFact:
         """Return the API key that a request carries; refuse any that is not good now."""
@@ -229,7 +231,13 @@ async def _streamed(request: web.Request, course: Course, answer: Answer) -> web
     course.outcome = "client_gone"
     try:
         await response.prepare(request)
-        await pass_stream(request, response, answer, counted)
+        await pass_stream(
+            request,
+            response,
+            answer,
+            counted,
+            stalled_s_max=course.room.stalled_reader_s_max,
+        )
     except BackendFailed as failure:
         course.outcome = "backend_failed"
         _log_failure(course, failure)
@@ -256,7 +264,7 @@ async def _whole(request: web.Request, course: Course, answer: Answer) -> web.St
     closed = course.close()
     headers = _headers(course)
     headers["x-outstation-cost-micros"] = str(closed.micros)
-    return await write_whole(request, body, headers)
+    return await write_whole(request, body, headers, stalled_s_max=course.room.stalled_reader_s_max)
 
 
 async def _short(answer: Answer) -> bytes:

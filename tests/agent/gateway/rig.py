@@ -122,11 +122,10 @@ async def running_gateway(
     prices: Sequence[Price] | None = None,
     lease_micros: int = PLENTY,
     port: int = 0,
+    stalled_reader_s_max: float = 60,
 ) -> AsyncIterator[Rig]:
     """Serve a gateway in front of `backends`, probed once, as a start of the agent does."""
-    terms = Terms()
-    terms.take_key_set(keys or key_set())
-    terms.take_prices(prices if prices is not None else prices_of("demo-echo"))
+    terms = _terms(keys or key_set(), prices if prices is not None else prices_of("demo-echo"))
     with Store(folder / "agent.db") as store:
         await store.run(_leased, lease_micros)
         await store.run(close_left_open, terms.prices, now_ms=wall_ms())
@@ -151,6 +150,7 @@ async def running_gateway(
                 clock=wall_ms,
                 boot_clock=boot_ms,
                 node_name="node-one",
+                stalled_reader_s_max=stalled_reader_s_max,
             )
             app = make_app([routes], new_id=fresh_id)
             app[GATEWAY] = room
@@ -187,6 +187,13 @@ async def running_backend(
     app.router.add_post("/v1/{rest:.*}", answer)
     async with serving(app, open_socket("127.0.0.1", 0)) as url:
         yield url
+
+
+def _terms(keys: KeySet, prices: Sequence[Price]) -> Terms:
+    terms = Terms()
+    terms.take_key_set(keys)
+    terms.take_prices(prices)
+    return terms
 
 
 def _leased(db: Db, micros: int) -> None:

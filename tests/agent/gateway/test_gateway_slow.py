@@ -60,6 +60,31 @@ def test_a_reader_who_stops_holds_the_engine_back_and_hurts_nobody(tmp_path: Pat
     asyncio.run(scenario())
 
 
+def test_a_reader_who_takes_nothing_for_too_long_is_cut_off(tmp_path: Path) -> None:
+    async def floods(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        for _ in range(PIECES):
+            await response.write(PIECE)
+        return response
+
+    async def scenario() -> None:
+        async with (
+            running_backend(floods) as url,
+            running_gateway(tmp_path, [Backend("flood", url)], stalled_reader_s_max=0.2) as rig,
+        ):
+            with await _stalled(rig.url):
+                rows = await rig.rows()
+                while not rows or rows[0]["state"] == "open":
+                    await asyncio.sleep(0.05)
+                    rows = await rig.rows()
+
+            assert rows[0]["outcome"] == "client_gone"
+            assert rig.room.admission.under_way == 0
+
+    asyncio.run(scenario())
+
+
 async def _stalled(url: str) -> socket.socket:
     """Return a connection that has asked for a stream and reads none of it."""
     address = urlsplit(url)
