@@ -27,7 +27,7 @@ from registry.ledger.operations import add_funds
 from registry.ledger.queries import get_balance
 from registry.nodes.enrolment import NodeFacts
 from registry.nodes.operations import add_node, issue_secret
-from registry.nodes.queries import list_nodes
+from registry.nodes.queries import list_accelerators, list_nodes
 from registry.nodes.standing import standing
 from registry.sites.definition import NodeDefinition, read_site_definition
 from registry.sites.operations import add_site
@@ -178,6 +178,7 @@ def list_nodes_(console_: Console, *, as_json: bool) -> None:
                 "name": one.name,
                 "site": one.site_name,
                 "simulated": one.simulated,
+                "accelerators": [card.model for card in list_accelerators(db, one.node_id)],
                 "standing": standing(
                     one.last_contact_at_ms,
                     [finding.severity for finding in list_open(db, node_id=one.node_id)],

@@ -33,7 +33,11 @@ def main() -> int:
     parser.add_argument("--once", action="store_true", help="tear all down after the last step")
     once = parser.parse_args().once
     console = Console(highlight=False)
-    setting = prepared(FOLDER)
+    try:
+        setting = prepared(FOLDER)
+    except DemoFailed as failed:
+        console.print(f"[red]✗[/] {failed}")
+        return 1
     signal.signal(signal.SIGTERM, _interrupted)
     began = time.monotonic()
     try:

@@ -1,5 +1,6 @@
 """Where a demo runs: its folder, ports and the two configuration files."""
 
+import fcntl
 import json
 import os
 import shutil
@@ -7,12 +8,16 @@ import socket
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from sites.demo.processes import DemoFailed, Programs, free_port, program
 
 OWNER = "amina@demo.example"
 ORGANIZATION = "Demo organization"
+SIMULATED_SKU = "sim-h100"
+SIMULATED_MODEL = "Simulated H100 80GB"
+"""As in catalogue.toml and site.toml; a machine with real GPUs sells those instead."""
+
 TICK_S = 2
 """Metering tick of the demo node; a node at work uses 60 s."""
 
@@ -49,9 +54,9 @@ host = "127.0.0.1"
 port = {gateway_port}
 
 [accelerators]
-source = "{source}"
+source = "auto"
 simulated_count = 2
-simulated_model = "Simulated H100 80GB"
+simulated_model = "{simulated_model}"
 
 [metering]
 tick_s = {tick_s}
@@ -71,12 +76,14 @@ class Setting:
     gateway_port: int
     echo_port: int
     programs: Programs
+    lock: TextIO
     tenant_id: str = ""
     project_id: str = ""
     node_id: str = ""
     api_key: str = ""
     enrolment_secret: str = ""
     allocation_id: str = ""
+    sku: str = SIMULATED_SKU
 
     @property
     def registry_url(self) -> str:
@@ -116,7 +123,15 @@ class Setting:
 
 
 def prepared(folder: Path) -> Setting:
-    """Return the setting of a fresh demo in `folder`, which is emptied first."""
+    """Return the setting of a fresh demo in `folder`, which is emptied first.
+
+    Raises DemoFailed while another demo runs there.
+    """
+    lock = open(folder.with_suffix(".lock"), "w")  # noqa: SIM115 - held until this program ends
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise DemoFailed(f"A demo runs in {folder} already: stop it with Ctrl-C first.") from None
     if folder.exists():
         shutil.rmtree(folder)
     for part in (folder, folder / "agent", folder / "outbox"):
@@ -127,6 +142,7 @@ def prepared(folder: Path) -> Setting:
         gateway_port=_port(GATEWAY_PORT),
         echo_port=free_port(),
         programs=Programs(folder),
+        lock=lock,
     )
     setting.registry_toml.write_text(
         REGISTRY_TOML.format(
@@ -141,7 +157,7 @@ def prepared(folder: Path) -> Setting:
             gateway_port=setting.gateway_port,
             echo_port=setting.echo_port,
             folder=folder,
-            source="simulated",
+            simulated_model=SIMULATED_MODEL,
             tick_s=TICK_S,
         )
     )

@@ -13,13 +13,14 @@ import openai
 from protocol.money import show_amount
 from sites.demo.processes import DemoFailed, answers, program, write_secret
 from sites.demo.rootfs import load_image
-from sites.demo.setting import ORGANIZATION, OWNER, Setting
+from sites.demo.setting import ORGANIZATION, OWNER, SIMULATED_MODEL, SIMULATED_SKU, Setting
 
 HERE = Path(__file__).parent
 TOP_UP = "25.00"
 WORTH_SEEING_MICROS = 5_000
 """Seven seconds of the demo's GPU: long enough to show on a bill."""
 
+REAL_SKU = "demo-gpu"
 MODEL = "demo-echo"
 PROMPT = "What stands at the edge?"
 METER_WORDS = {"tok.in": "read", "tok.out": "written"}
@@ -39,10 +40,9 @@ def start_registry(setting: Setting) -> str:
 
 
 def set_up_site(setting: Setting) -> str:
-    """Create the organization, load what it sells, and the site with its node."""
+    """Create the organization, and the site with its node."""
     made = setting.registry("organization", "add", ORGANIZATION, "--owner", OWNER)
     setting.tenant_id, setting.project_id = made["tenant_id"], made["project_id"]
-    setting.registry("catalogue", "load", str(HERE / "catalogue.toml"))
     site = setting.registry(
         "site", "add", str(HERE / "site.toml"), "--organization", setting.tenant_id
     )
@@ -62,7 +62,26 @@ def enrol_node(setting: Setting) -> str:
     secret.unlink()
     setting.programs.start("agent", [*agent, "run"])
     setting.programs.wait_for("The node is online", lambda: _is_online(setting), at_most_s=60)
-    return f"Node {enrolled['node_name']} enrolled and online, 2 simulated GPUs"
+    cards = sell_what_stands(setting)
+    return f"Node {enrolled['node_name']} enrolled and online with {cards}"
+
+
+def sell_what_stands(setting: Setting) -> str:
+    """Load the catalogue for the GPUs that the node found, real or simulated; name them."""
+    (node,) = setting.registry("node", "ls")
+    model, count = node["accelerators"][0], len(node["accelerators"])
+    catalogue = (HERE / "catalogue.toml").read_text()
+    if not node["simulated"]:
+        setting.sku = REAL_SKU
+        catalogue = (
+            catalogue.replace(SIMULATED_MODEL, model)
+            .replace(SIMULATED_SKU, REAL_SKU)
+            .replace("simulated = true", "simulated = false")
+        )
+    file = setting.folder / "catalogue.toml"
+    file.write_text(catalogue)
+    setting.registry("catalogue", "load", str(file))
+    return f"{count} x {model}" + (", which are not real" if node["simulated"] else "")
 
 
 def top_up(setting: Setting) -> str:
@@ -83,7 +102,7 @@ def launch(setting: Setting) -> str:
         "--name",
         "first-light",
         "--sku",
-        "sim-h100",
+        setting.sku,
         "--image",
         f"local/busybox@{digest}",
         "--",
@@ -95,7 +114,7 @@ def launch(setting: Setting) -> str:
     if made["state"] != "active":
         raise DemoFailed(f"The workload is {made['state']}: {made['fact']}")
     setting.allocation_id = made["id"]
-    return f"{made['name']} is active on {made['node']}, a real container with a simulated GPU"
+    return f"{made['name']} is active on {made['node']}, a real container that holds a GPU"
 
 
 def call_model(setting: Setting) -> str:
