@@ -48,6 +48,8 @@ WELL_FORMED = {
     "command": "",
     "environment": "",
 }
+LEFT_OUT = {name: "" for name in WELL_FORMED} | {"gpu_count": "1"}
+"""What a field counts as that was not sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,7 @@ def read_launch(typed: Mapping[str, str], apps: Mapping[str, Manifest], *, key: 
     apps  those that the image field may name, by slug
     key   the request's key: makes up a name where none was typed
     """
-    fields = {name: typed.get(name, default) for name, default in WELL_FORMED.items()}
+    fields = {**LEFT_OUT, **{name: typed[name] for name in LEFT_OUT if name in typed}}
     app = apps.get(fields["image"].strip())
     if app is not None:
         fields["image"] = app.image
@@ -82,8 +84,8 @@ def read_launch(typed: Mapping[str, str], apps: Mapping[str, Manifest], *, key: 
 def refused_fields(typed: Mapping[str, str], apps: Mapping[str, Manifest]) -> list[Refusal]:
     """Return what is wrong with each field: each is read beside others that are as they should."""
     found = []
-    for name, well_formed in WELL_FORMED.items():
-        value = typed.get(name, "" if name in ("sku", "image") else well_formed)
+    for name in WELL_FORMED:
+        value = typed.get(name, LEFT_OUT[name])
         try:
             read_launch({**WELL_FORMED, name: value}, apps, key="00000000")
         except Refusal as refusal:
