@@ -102,8 +102,6 @@ def container_spec(
         raise _unprotected()
     allocation_id = desired.allocation_id
     uid = user_id(allocation_id)
-    network = container_name(allocation_id) if is_egress_guarded else None
-    paths = dict.fromkeys((SCRATCH_PATH, *sorted(image.volumes)))
     spec = ContainerSpec(
         name=container_name(allocation_id),
         image_id=image.image_id,
@@ -117,14 +115,14 @@ def container_spec(
         environment=_environment(manifest, allocation_id, holdings),
         working_directory=manifest.working_directory,
         read_only_root=manifest.read_only_root,
-        tmpfs=tuple(Tmpfs(path, manifest.scratch_mib) for path in paths),
+        tmpfs=_writable(image, manifest.scratch_mib),
         memory_bytes=desired.memory_mib * BYTES_PER_MIB,
         shm_bytes=max(SHM_MIB_MIN, desired.memory_mib // SHM_SHARE) * BYTES_PER_MIB,
         nano_cpus=desired.cpu_milli * NANO_PER_MILLI,
         pids=min(PIDS_BARE + PIDS_PER_ACCELERATOR * len(holdings), PIDS_MAX),
         ulimits=ULIMITS,
-        network=network,
-        interface=interface_name(allocation_id) if network else None,
+        network=container_name(allocation_id) if is_egress_guarded else None,
+        interface=interface_name(allocation_id) if is_egress_guarded else None,
         resolvers=policy.resolvers,
         devices=tuple(held.uuid for held in holdings if not held.simulated),
         accelerators=tuple(held.uuid for held in holdings),
@@ -196,6 +194,12 @@ def _environment(
         "NVIDIA_DRIVER_CAPABILITIES": "compute,utility" if real else "",
     }
     return tuple(sorted(variables.items()))
+
+
+def _writable(image: ImageFacts, size_mib: int) -> tuple[Tmpfs, ...]:
+    """Return what can be written: a scratch folder, and where the image declares volumes."""
+    paths = dict.fromkeys((SCRATCH_PATH, *sorted(image.volumes)))
+    return tuple(Tmpfs(path, size_mib) for path in paths)
 
 
 def _unprotected() -> Refusal:
