@@ -1,16 +1,17 @@
-"""The schema of the first release."""
+"""The schema of the first release, in each engine's own words; blank lines part the statements."""
+
+from pathlib import Path
 
 from alembic import op
-
-from registry.store.append_only import trigger_statements
-from registry.store.schema import append_only_tables, whole_schema
 
 revision = "0001"
 down_revision = None
 
+STATEMENTS = Path(__file__).parent / "0001"
+
 
 def upgrade() -> None:
-    connection = op.get_bind()
-    whole_schema().create_all(connection)
-    for statement in trigger_statements(connection.dialect.name, append_only_tables()):
-        op.execute(statement)
+    """Run every statement of this engine, file by file."""
+    for path in sorted((STATEMENTS / op.get_bind().dialect.name).glob("*.sql")):
+        for statement in path.read_text(encoding="utf-8").split("\n\n"):
+            op.execute(statement)
