@@ -4,7 +4,6 @@
 """
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Annotated
 
@@ -21,7 +20,7 @@ from agent.demo_echo.echo import (
     packed,
     tokens_of,
 )
-from agent.server.app import make_app, open_socket, serving
+from agent.server.app import make_app
 from agent.server.limits import read_body
 from protocol.clock import SECOND_MS
 from protocol.ids import NewId
@@ -117,15 +116,6 @@ class _EmbeddingWish(msgspec.Struct):
     model: str = MODEL
     encoding_format: str | None = None
     dimensions: Annotated[int, msgspec.Meta(ge=1, le=DIMENSIONS_MAX)] | None = None
-
-
-async def serve_demo(
-    *, host: str, port: int, delay_ms: int, new_id: NewId, on_start: Callable[[str], None]
-) -> None:
-    """Serve demo-echo until cancelled; `on_start` hears its URL."""
-    async with serving(demo_app(delay_ms=delay_ms, new_id=new_id), open_socket(host, port)) as url:
-        on_start(url)
-        await asyncio.Event().wait()
 
 
 def demo_app(*, delay_ms: int, new_id: NewId) -> web.Application:
