@@ -173,6 +173,22 @@ def test_what_a_lease_does_not_cover_is_ours() -> None:
     assert standing.leases[4].settled == 30_000
 
 
+def test_a_lease_that_runs_out_covers_records_in_the_order_of_the_log() -> None:
+    second_ms = START_MS + 1_000
+    _, standing, tally = _accept(
+        [
+            opened("a_1", "GPU-1"),
+            time_use(START_MS, second_ms, before=0, lease_id=4),
+            tokens(9_000, before=0, lease_id=4, meter="req"),
+            time_use(second_ms, START_MS + MINUTE_MS, before=1_000, lease_id=4),
+        ]
+    )
+
+    assert tally.settled == {4: 30_000}
+    assert standing.streams["k_1", "req", "demo-echo"].charged == 27_000
+    assert standing.streams["a_1", GPU_MS, "h200.1x"].charged == 3_000
+
+
 def test_usage_after_its_lease_closed_is_late() -> None:
     accepted, _, tally = _accept(
         [opened("a_1", "GPU-1"), FIRST, lease_closed(1), lease_closed(1), SECOND]
@@ -199,6 +215,16 @@ def test_nothing_is_charged_from_the_release_on(released_ms: int, charged: int) 
 
     tenant = tally.tenants["t_1"]
     assert (tenant.charged, tenant.late) == (charged, 83_333 - charged)
+
+
+def test_a_release_cuts_the_very_record_in_which_it_came() -> None:
+    nothing = replace(SECOND, quantity=0, cumulative=60_000)
+
+    _, _, tally = _accept(
+        [opened("a_1", "GPU-1"), FIRST, nothing], released_at_ms=START_MS + 30_000
+    )
+
+    assert tally.tenants["t_1"].charged == 20_833
 
 
 def test_a_price_takes_effect_on_its_hour() -> None:
