@@ -246,8 +246,7 @@ def _taken_in(
         return LogAnswer(epoch=log.epoch, size=log.size)
     added = _extension(db, log, batch, checkpoint)
     if not added.entries:
-        again = log.cosignature if checkpoint.size == log.size else ""
-        return LogAnswer(epoch=log.epoch, size=log.size, cosignature=again or None)
+        return _repeated(db, log, checkpoint)
     raw = [entry.encode("utf-8", "surrogatepass") for entry in added.entries]
     frontier, roots = grown(log.frontier, raw)
     moved = replace(
@@ -258,14 +257,7 @@ def _taken_in(
         accepted_at_ms=witness.now_ms,
     )
     entries = read_entries(added.entries, first_index=log.size)
-    owners, leases = _ids(entries)
-    standing = Standing(
-        owners=surroundings.list_owners(db, log.node_id, owners),
-        leases=dict(surroundings.list_leases(db, leases)),
-        streams=queries.list_streams(db, log, owners),
-        openings=queries.list_openings(db, log, owners),
-        accelerators=queries.list_accelerator_uses(db, log),
-    )
+    standing = _standing(db, log, entries, surroundings)
     skus = sorted({entry.sku for entry in entries if isinstance(entry, Use)})
     tally = Tally(
         PriceBook(surroundings.list_prices(db, skus)),
@@ -286,6 +278,27 @@ def _taken_in(
     if not queries.move_log(db, moved, before=log.size):
         raise Fault(f"{log.origin}: moved on from {log.size} inside one unit of work")
     return LogAnswer(epoch=log.epoch, size=moved.size, cosignature=moved.cosignature)
+
+
+def _repeated(db: Db, log: Log, checkpoint: Checkpoint) -> LogAnswer:
+    """Return the answer to what was taken in before; all of it repeated, the log is open again."""
+    if checkpoint.size < log.size:
+        return LogAnswer(epoch=log.epoch, size=log.size)
+    if log.problem_code:
+        queries.move_log(db, log, before=log.size)
+    return LogAnswer(epoch=log.epoch, size=log.size, cosignature=log.cosignature or None)
+
+
+def _standing(db: Db, log: Log, entries: Sequence[Entry], surroundings: Surroundings) -> Standing:
+    """Return what the rules between these entries look at, as it is stored."""
+    owners, leases = _ids(entries)
+    return Standing(
+        owners=surroundings.list_owners(db, log.node_id, owners),
+        leases=dict(surroundings.list_leases(db, leases)),
+        streams=queries.list_streams(db, log, owners),
+        openings=queries.list_openings(db, log, owners),
+        accelerators=queries.list_accelerator_uses(db, log),
+    )
 
 
 def _extension(db: Db, log: Log, batch: LogBatch, checkpoint: Checkpoint) -> Extension:

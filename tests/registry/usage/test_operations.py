@@ -302,6 +302,22 @@ def test_a_log_parked_for_its_clock_goes_on_when_the_time_has_come(databases: Da
         assert (log.state, log.problem_code, log.problem_at_ms) == ("open", "", None)
 
 
+def test_a_log_parked_by_a_damaged_batch_is_open_again_when_all_is_repeated(
+    databases: Databases,
+) -> None:
+    with desk(databases) as here:
+        node = node_with_lease(here)
+        node.record(opened("a_1", "GPU-1"), *minutes(2, lease_id=1))
+        true = here.take(node.batch())
+        damaged = here.take(replace_note(node, "no note"))
+        assert damaged.problem is not None
+
+        assert here.take(node.batch()) == true
+
+        standing = here.within(lambda db: standing_answer(db, IDENTITY, domain=DOMAIN))
+        assert (standing.problem, standing.size) == (None, 3)
+
+
 def test_a_closed_lease_gives_back_what_is_left(databases: Databases) -> None:
     with desk(databases) as here:
         node = node_with_lease(here)
