@@ -5,6 +5,7 @@ import logging
 import os
 import secrets
 import signal
+import socket
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -42,7 +43,7 @@ from agent.metering.timekeeper import NodeClock
 from agent.metrics.routes import METRICS, Metrics
 from agent.metrics.routes import routes as metrics_routes
 from agent.observer import Observer
-from agent.server.app import make_app, open_socket, serving
+from agent.server.app import Application, make_app, open_socket, serving
 from agent.store.database import Db
 from agent.store.thread import Store
 from agent.sync.client import RegistryClient
@@ -122,9 +123,7 @@ async def run_node(config: Config) -> None:
         app = make_app([gateway_routes, metrics_routes], new_id=fresh_id)
         app[GATEWAY] = await _gateway(rooms, session=session)
         app[METRICS] = Metrics(gather=rooms.observer.scrape, token=_metrics_token(config))
-        url = await resources.enter_async_context(serving(app, listening))
-        log.info("serving", extra={"url": url, "node": identity.node_id})
-        await _run_loops(rooms)
+        await _run(rooms, app, listening)
 
 
 def fresh_id(kind: str) -> str:
@@ -268,7 +267,8 @@ def _metering(rooms: Rooms) -> Metering:
         period_ms=rooms.config.metering.tick_s * SECOND_MS,
         heartbeat_ms=rooms.config.metering.heartbeat_s * SECOND_MS,
         prices=_prices,
-        skew=lambda: wall_ms() - rooms.clock.now_ms(),
+        # What the clock has still to be corrected by is what it is wrong by.
+        skew=lambda: -rooms.clock.state.correction_ms,
         on_uncovered=lambda: rooms.wake("allocations"),
     )
 
@@ -365,17 +365,20 @@ async def _checked_log(rooms: Rooms) -> None:
         await rooms.store.run(park_broken, report)
 
 
-async def _run_loops(rooms: Rooms) -> None:
+async def _run(rooms: Rooms, app: Application, listening: socket.socket) -> None:
+    """Serve and run every loop until told to stop; the calls' book closes after the last call."""
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with asyncio.TaskGroup() as tasks:
-        running = [tasks.create_task(rooms.book.run())]
-        running += [tasks.create_task(one.run()) for one in rooms.loops.values()]
-        await stop.wait()
-        for task in running:
-            task.cancel()
+        book = tasks.create_task(rooms.book.run())
+        async with serving(app, listening) as url:
+            log.info("serving", extra={"url": url, "node": rooms.identity.node_id})
+            running = [tasks.create_task(one.run()) for one in rooms.loops.values()]
+            await stop.wait()
+            for task in running:
+                task.cancel()
+        book.cancel()
 
 
 def _prices(db: Db) -> Sequence[Price]:

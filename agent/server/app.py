@@ -41,6 +41,10 @@ quiet = logging.getLogger("agent.server.framing")
 quiet.setLevel(logging.CRITICAL)
 
 
+Application = web.Application
+"""What is served, by the name under which node.py hands it on."""
+
+
 def make_app(routes: Iterable[web.RouteTableDef], *, new_id: NewId) -> web.Application:
     """Return an application with these routes inside the one frame for refusals and faults.
 

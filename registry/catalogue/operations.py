@@ -9,6 +9,7 @@ from registry.audit.operations import record
 from registry.catalogue import queries
 from registry.catalogue.queries import Sku
 from registry.catalogue.sku import Catalogue, PriceLine, SkuLine, effective_hour
+from registry.nodes.queries import move_every_generation
 from registry.store.database import Db
 from registry.tenants.roles import Actor, require
 
@@ -37,6 +38,9 @@ def load_catalogue(db: Db, catalogue: Catalogue, *, actor: Actor, now_ms: int) -
             if version is not None:
                 queries.insert_price(db, version, now_ms=now_ms, created_by=actor.subject)
                 prices.append(version)
+    if prices:
+        # Nodes hear of prices with their desired state alone.
+        move_every_generation(db, now_ms=now_ms)
     record(
         db,
         actor=actor,

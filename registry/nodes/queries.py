@@ -123,7 +123,8 @@ def insert_node(
             "boot_id": "",
             "sequence": 0,
             "log_epoch": 0,
-            "desired_generation": 0,
+            # A node that holds nothing says 0, and must hear at least the prices.
+            "desired_generation": 1,
             "held_key_set": 0,
             "simulated": 0,
             "host": "",
@@ -134,6 +135,12 @@ def insert_node(
 def note_facts(db: Db, node_id: str, values: dict[str, Any]) -> None:
     """Keep what was heard of a node, by column."""
     db.write(update(node).where(node.c.node_id == node_id).values(**values))
+
+
+def move_every_generation(db: Db, *, now_ms: int) -> int:
+    """Count every node's desired state on: something that all of them are told has changed."""
+    values = {"desired_generation": node.c.desired_generation + 1, "desired_at_ms": now_ms}
+    return db.write(update(node).values(**values))
 
 
 def move_generation(db: Db, node_id: str, *, now_ms: int | None) -> int:

@@ -198,10 +198,10 @@ def _issue(node_id: str, made: list[str]) -> str:
 
 
 def _key_page(node_id: str, made: list[str]) -> str:
-    shown = _shown(node_id, made[0]) if made else None
     with db().reading():
         (one,) = _known([_own_node(node_id)])
         secrets = queries.list_secrets(db(), [node_id])
+    shown = _shown(one.node, made[0]) if made else None
     page = waiting_page(
         one, secrets[0], now_ms=now_ms(), registry_host=_registry_host(), shown=shown
     )
@@ -258,16 +258,15 @@ def _activity(node_id: str) -> tuple[Activity, ...]:
     )
 
 
-def _shown(node_id: str, secret: str) -> NewSecret:
-    base_url = settings().base_url
+def _shown(node: Node, secret: str) -> NewSecret:
     return NewSecret(
         title="The node's enrolment secret",
         value=secret,
         prefix=shown_secret(secret),
-        file_name=f"{node_id}.env",
-        file_text=f"OUTSTATION_REGISTRY={base_url}\nOUTSTATION_SECRET={secret}\n",
-        command=f"sudo outstation-agent enrol --registry {base_url} --secret {secret}",
-        command_label="Run this on the machine",
+        file_name=f"{node.name}.secret",
+        file_text=f"{secret}\n",
+        command=f"echo {secret} | sudo outstation-agent enrol",
+        command_label=f"Run this on the machine, with {settings().base_url} in its agent.toml",
     )
 
 

@@ -6,8 +6,19 @@ import pytest
 from protocol.observed import AcceleratorFact, HostFacts
 from protocol.sync import SyncRequest
 from registry.nodes.enrolment import NodeFacts
-from registry.nodes.operations import add_node, bump_generation, note_contact, spend_nonce
-from registry.nodes.queries import get_node, list_accelerators, list_held_versions, note_facts
+from registry.nodes.operations import (
+    add_node,
+    bump_generation,
+    note_contact,
+    spend_nonce,
+)
+from registry.nodes.queries import (
+    get_node,
+    list_accelerators,
+    list_held_versions,
+    move_every_generation,
+    note_facts,
+)
 from registry.sites.operations import add_site
 from registry.sites.site import SiteFacts
 from registry.store.database import Db
@@ -108,8 +119,18 @@ def test_generations_only_go_up(rig: Rig) -> None:
     with rig.database.unit() as db:
         node_id = _node(rig, db)
 
-        assert [bump_generation(db, node_id, now_ms=rig.clock()) for _ in range(3)] == [1, 2, 3]
+        assert [bump_generation(db, node_id, now_ms=rig.clock()) for _ in range(3)] == [2, 3, 4]
         assert get_node(db, node_id).desired_at_ms == rig.clock()
+
+
+def test_a_fresh_node_has_something_to_hear_and_hears_of_new_prices(rig: Rig) -> None:
+    with rig.database.unit() as db:
+        node_id = _node(rig, db)
+        before = get_node(db, node_id).generation
+
+        bumped = move_every_generation(db, now_ms=rig.clock())
+
+        assert (before, bumped, get_node(db, node_id).generation) == (1, 1, 2)
 
 
 def test_a_nonce_is_spent_once_per_signer(rig: Rig) -> None:
@@ -176,3 +197,14 @@ def _said(rig: Rig, **changes: object) -> SyncRequest:
         leases=(),
     )
     return msgspec.structs.replace(good, **changes)
+
+
+def test_a_new_node_has_something_to_hear_and_new_prices_reach_every_node(rig: Rig) -> None:
+    with rig.database.unit() as db:
+        node_id = _node(rig, db)
+        first = get_node(db, node_id).generation
+
+        move_every_generation(db, now_ms=rig.clock())
+
+        assert first == 1
+        assert get_node(db, node_id).generation == 2
