@@ -43,3 +43,4 @@ def set_up_logs(stream: TextIO, level: str = "INFO") -> None:
     target = logging.StreamHandler(stream)
     target.setFormatter(JsonLines())
     logging.basicConfig(handlers=[target], level=level, force=True)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
