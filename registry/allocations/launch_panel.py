@@ -48,7 +48,7 @@ WELL_FORMED = {
     "command": "",
     "environment": "",
 }
-LEFT_OUT = {name: "" for name in WELL_FORMED} | {"gpu_count": "1"}
+LEFT_OUT = dict.fromkeys(WELL_FORMED, "") | {"gpu_count": "1"}
 """What a field counts as that was not sent."""
 
 

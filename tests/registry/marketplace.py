@@ -26,6 +26,7 @@ from registry.catalogue.sku import read_catalogue
 from registry.gateway.operations import record_models
 from registry.leases.operations import grant_first
 from registry.leases.operations import surroundings as surroundings_of
+from registry.leases.queries import list_open
 from registry.ledger.operations import add_funds
 from registry.nodes.enrolment import NodeFacts
 from registry.nodes.operations import add_node
@@ -245,10 +246,11 @@ class Marketplace:
             record_models(db, self.node_id, models, now_ms=self.rig.clock())
 
     def _lease(self, db: Db, tenant_id: str, hourly: int) -> int:
+        """The tenant's lease on the node with the most left, topped up before."""
         now_ms = self.rig.clock()
-        granted = grant_first(db, tenant_id, self.node_id, hourly_micros=hourly * 20, now_ms=now_ms)
-        assert granted is not None
-        return granted
+        grant_first(db, tenant_id, self.node_id, hourly_micros=hourly * 2, now_ms=now_ms)
+        leases = [one for one in list_open(db, self.node_id) if one.tenant_id == tenant_id]
+        return max(leases, key=lambda one: one.remaining).lease_id
 
 
 @dataclass(slots=True)

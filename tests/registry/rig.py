@@ -132,7 +132,9 @@ class Browser:
 
 
 @contextmanager
-def running(databases: Databases, folder: Path, *, demo: bool = False) -> Iterator[Rig]:
+def running(
+    databases: Databases, folder: Path, *, demo: bool = False, trusted_hosts: tuple[str, ...] = ()
+) -> Iterator[Rig]:
     """A registry over a migrated database of its own."""
     url = databases.copy_of("registry", migrate)
     config = Config(
@@ -142,6 +144,7 @@ def running(databases: Databases, folder: Path, *, demo: bool = False) -> Iterat
         database=url,
         key_file=str(folder / "registry.key"),
         demo=demo,
+        trusted_hosts=trusted_hosts,
         platform_admins=(ADMIN,),
     )
     database = Database(url)
