@@ -4,10 +4,9 @@ Every call runs on a thread of its own kind with a deadline, for a hung engine b
 without end.  Where the engine does not answer, nothing is known: EngineUnreachable, never "gone".
 """
 
-import calendar
 import json
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -33,6 +32,9 @@ from protocol.manifest import Image, read_image
 
 ASK_DEADLINE_MS = 10_000
 ACT_DEADLINE_MS = 60_000
+KILL_DEADLINE_MS = 2_000
+"""The engine answers a kill only after the end, which thousands of processes put off for long."""
+
 PULL_IDLE_S = 120
 """A pull that brings no byte for so long is given up."""
 
@@ -50,9 +52,6 @@ STATES: dict[str, ContainerState] = {
     "exited": "exited",
     "dead": "exited",
 }
-TIME_PATTERN = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:Z|([+-])(\d\d):(\d\d))", re.ASCII
-)
 
 T = TypeVar("T")
 Client = Any
@@ -79,6 +78,7 @@ class DockerEngine:
         self._url = url
         self._asking = _Channel("Docker asking", url, ask_deadline_ms)
         self._acting = _Channel("Docker acting", url, act_deadline_ms)
+        self._killing = _Channel("Docker killing", url, KILL_DEADLINE_MS)
         self._pull_idle_s = pull_idle_s
         self._pulls: dict[str, ImagePull] = {}
         self._seccomp = SECCOMP_PATH.read_text(encoding="utf-8")
@@ -130,8 +130,9 @@ class DockerEngine:
         await self._acting.call(partial(_signal, container_id, "SIGTERM"))
 
     async def kill(self, container_id: str) -> None:
-        """Send SIGKILL."""
-        await self._acting.call(partial(_signal, container_id, "SIGKILL"))
+        """Send SIGKILL, and do not wait for what comes of it: the next look at it tells."""
+        with suppress(EngineUnreachable):
+            await self._killing.call(partial(_signal, container_id, "SIGKILL"))
 
     async def remove(self, container_id: str) -> None:
         """Remove a container that does not run, with its anonymous volumes; absent is fine."""
@@ -143,8 +144,8 @@ class DockerEngine:
 
     async def close(self) -> None:
         """Let go of the engine; what runs goes on."""
-        self._asking.close()
-        self._acting.close()
+        for channel in (self._asking, self._acting, self._killing):
+            channel.close()
 
     def _create(self, spec: ContainerSpec, client: Client) -> str:
         if spec.network is not None:
@@ -228,21 +229,6 @@ class _PullClient(docker.APIClient):
         yield from (json.loads(line) for line in response.iter_lines() if line)
 
 
-def engine_ms(text: str) -> int | None:
-    """Return the epoch millisecond of an engine timestamp (RFC 3339, ns); None for year 1."""
-    match = TIME_PATTERN.fullmatch(text)
-    if match is None:
-        raise EngineFault("engine_error", f"The engine gives {text[:40]!r} for a time.")
-    year, month, day, hour, minute, second = (int(match[at]) for at in range(1, 7))
-    if year == 1:
-        return None
-    seconds = calendar.timegm((year, month, day, hour, minute, second))
-    if match[8]:
-        offset_s = int(match[9]) * 3600 + int(match[10]) * 60
-        seconds -= offset_s if match[8] == "+" else -offset_s
-    return seconds * 1000 + int((match[7] or "").ljust(9, "0")) // 1_000_000
-
-
 def _connected(url: str | None, timeout_s: int) -> Client:
     """Return a client that has agreed on a version; APIClient alone ignores DOCKER_HOST."""
     where = kwargs_from_env() if url is None else {"base_url": url}
@@ -282,7 +268,7 @@ def _containers(node_id: str, client: Client) -> tuple[Container, ...]:
 def _container(made: docker_request.Json) -> Container:
     labels = made["Config"]["Labels"] or {}
     state = made["State"]
-    started_at_ms = engine_ms(state["StartedAt"])
+    started_at_ms = docker_request.engine_ms(state["StartedAt"])
     exited = STATES[state["Status"]] == "exited"
     accelerators = labels.get(docker_request.LABEL_ACCELERATORS, "")
     return Container(
@@ -293,7 +279,7 @@ def _container(made: docker_request.Json) -> Container:
         spec_hash=labels.get(docker_request.LABEL_SPEC, ""),
         accelerators=tuple(uuid for uuid in accelerators.split(",") if uuid),
         started_at_ms=started_at_ms,
-        finished_at_ms=engine_ms(state["FinishedAt"]) if exited else None,
+        finished_at_ms=docker_request.engine_ms(state["FinishedAt"]) if exited else None,
         exit_code=state["ExitCode"] if exited else None,
         oom_killed=bool(state["OOMKilled"]),
         address=_address(made["NetworkSettings"].get("Networks") or {}),

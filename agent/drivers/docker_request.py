@@ -6,10 +6,12 @@ setting that was not asked for must be empty.  An engine that knows a setting we
 on, is not trusted with a start.
 """
 
+import calendar
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from agent.allocations.runtime import ContainerSpec, ImageFacts
+from agent.allocations.runtime import ContainerSpec, EngineFault, ImageFacts
 
 LABEL_ALLOCATION = "outstation.allocation"
 LABEL_NODE = "outstation.node"
@@ -42,6 +44,10 @@ READONLY_PATHS = (
 )
 NO_SEARCH_DOMAIN = "."
 """Else the engine would copy the search domains of the host."""
+
+TIME_PATTERN = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:Z|([+-])(\d\d):(\d\d))", re.ASCII
+)
 
 Json = dict[str, Any]
 """An object of the Engine API, which has no types."""
@@ -126,6 +132,21 @@ def differences(asked: Json, made: Json, image: ImageFacts) -> list[str]:
     if networks != {asked["HostConfig"]["NetworkMode"]}:
         found.append("NetworkSettings.Networks")
     return found
+
+
+def engine_ms(text: str) -> int | None:
+    """Return the epoch millisecond of an engine timestamp (RFC 3339, ns); None for year 1."""
+    match = TIME_PATTERN.fullmatch(text)
+    if match is None:
+        raise EngineFault("engine_error", f"The engine gives {text[:40]!r} for a time.")
+    year, month, day, hour, minute, second = (int(match[at]) for at in range(1, 7))
+    if year == 1:
+        return None
+    seconds = calendar.timegm((year, month, day, hour, minute, second))
+    if match[8]:
+        offset_s = int(match[9]) * 3600 + int(match[10]) * 60
+        seconds -= offset_s if match[8] == "+" else -offset_s
+    return seconds * 1000 + int((match[7] or "").ljust(9, "0")) // 1_000_000
 
 
 def _host_config(spec: ContainerSpec, *, cgroup_parent: str, seccomp: str) -> Json:

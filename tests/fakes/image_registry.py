@@ -53,6 +53,7 @@ class ImageRegistry:
             return self.manifest + (b" " if self.lies else b"") if known else None
         if self.stalls is not None:
             self.stalls.wait(60)
+            return None
         return self.blobs.get(path.rpartition("/")[2])
 
 

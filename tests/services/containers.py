@@ -15,7 +15,7 @@ from agent.drivers.docker_request import LABEL_NODE
 from protocol.manifest import Manifest
 from tests.fakes.orders import fresh_id, order
 
-WAIT_S = 30
+WAIT_S = 60
 
 
 @contextmanager
@@ -38,7 +38,7 @@ def remove_image(reference: str) -> None:
     """Take an image off the engine again, if it is there."""
     client = docker.APIClient(version="auto")
     try:
-        client.remove_image(reference, force=True)
+        client.remove_image(client.inspect_image(reference)["Id"], force=True)
     except NotFound:
         pass
     finally:

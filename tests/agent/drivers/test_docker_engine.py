@@ -13,7 +13,8 @@ import docker
 import pytest
 
 from agent.allocations.runtime import EngineFault, EngineUnreachable, ImageFacts, Pulling
-from agent.drivers.docker_engine import DockerEngine, engine_ms
+from agent.drivers.docker_engine import DockerEngine
+from agent.drivers.docker_request import engine_ms
 from protocol.refusal import Refusal
 from sites.demo.rootfs import applets, busybox_path, layer
 from tests.fakes.image_registry import ImageRegistry, image_registry

@@ -13,8 +13,7 @@ import pytest
 from agent.accelerators.queries import list_claims
 from agent.allocations import queries
 from agent.allocations.run import Run
-from agent.drivers.docker_engine import engine_ms
-from agent.drivers.docker_request import LABEL_ALLOCATION, LABEL_NODE
+from agent.drivers.docker_request import LABEL_ALLOCATION, LABEL_NODE, engine_ms
 from agent.store.database import open_for_reading
 from protocol.desired import DesiredAllocation
 from protocol.manifest import Manifest
