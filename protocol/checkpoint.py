@@ -9,7 +9,14 @@ import re
 from dataclasses import dataclass
 
 from protocol.merkle import HASH_BYTES
-from protocol.note import Note, cosigned_line, is_note_signed, read_note, signed_line
+from protocol.note import (
+    Note,
+    cosigned_line,
+    is_note_signed,
+    read_note,
+    signed_line,
+    strict_base64,
+)
 from protocol.refusal import LogRefused
 from protocol.signing import SigningKey
 
@@ -56,11 +63,8 @@ def read_checkpoint(note: str) -> tuple[Checkpoint, Note]:
     lines = parsed.text.split("\n")
     if len(lines) != 4 or not lines[0] or SIZE_PATTERN.fullmatch(lines[1]) is None:
         raise LogRefused("checkpoint_malformed", "A checkpoint must be origin, size and root.")
-    try:
-        root = base64.b64decode(lines[2], validate=True)
-    except ValueError:
-        root = b""
-    if len(root) != HASH_BYTES or base64.b64encode(root).decode() != lines[2]:
+    root = strict_base64(lines[2])
+    if root is None or len(root) != HASH_BYTES:
         raise LogRefused("checkpoint_malformed", "The root of a checkpoint is not a SHA-256 hash.")
     return Checkpoint(origin=lines[0], size=int(lines[1]), root=root), parsed
 

@@ -37,6 +37,18 @@ class Note:
     signatures: tuple[NoteSignature, ...]
 
 
+def strict_base64(text: str) -> bytes | None:
+    """Return what the text spells, or None for any other spelling than the one of RFC 4648.
+
+    The decoder alone takes bits that the last character has left over; two notes would be one.
+    """
+    try:
+        raw = base64.b64decode(text, validate=True)
+    except ValueError:
+        return None
+    return raw if base64.b64encode(raw).decode() == text else None
+
+
 def note_key_id(name: str, public_key: bytes, kind: int) -> bytes:
     """Return SHA-256(name || LF || type || key)[:4] (C2SP signed-note, Signatures)."""
     return hashlib.sha256(name.encode() + b"\n" + bytes([kind]) + public_key).digest()[:4]
@@ -52,11 +64,8 @@ def read_verifier_key(text: str) -> tuple[str, int, bytes]:
     """Return name, signature type and public key of a vkey; refuse one that contradicts itself."""
     name, _, rest = text.partition("+")
     identity, _, encoded = rest.partition("+")
-    try:
-        raw = base64.b64decode(encoded, validate=True)
-    except ValueError:
-        raw = b""
-    if not name or len(raw) != 1 + KEY_BYTES:
+    raw = strict_base64(encoded)
+    if not name or raw is None or len(raw) != 1 + KEY_BYTES:
         raise LogRefused("verifier_key_malformed", "A verifier key is name+id+base64.")
     kind, public_key = raw[0], raw[1:]
     if note_key_id(name, public_key, kind).hex() != identity:
@@ -119,10 +128,9 @@ def _signature(line: str) -> NoteSignature:
     parts = line.split(" ")
     if len(parts) != 3 or parts[0] != DASH or not parts[1] or "+" in parts[1]:
         raise LogRefused("note_malformed", "A signature line of a note cannot be read.")
-    try:
-        raw = base64.b64decode(parts[2], validate=True)
-    except ValueError:
-        raise LogRefused("note_malformed", "A signature of a note is not base64.") from None
+    raw = strict_base64(parts[2])
+    if raw is None:
+        raise LogRefused("note_malformed", "A signature of a note is not base64.")
     if len(raw) < 5:
         raise LogRefused("note_malformed", "A signature of a note is too short.")
     return NoteSignature(name=parts[1], key_id=raw[:4], signature=raw[4:])

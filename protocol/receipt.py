@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from protocol.canonical import read_canonical
 from protocol.checkpoint import Checkpoint, read_checkpoint
 from protocol.merkle import HASH_BYTES, PROOF_HASHES_MAX, leaf_hash, root_from_inclusion
-from protocol.note import cosigned_at_s, is_note_signed
+from protocol.note import cosigned_at_s, is_note_signed, strict_base64
 from protocol.refusal import LogRefused
 
 HEADER = "c2sp.org/tlog-proof@v1"
@@ -62,14 +62,12 @@ def read_receipt(text: str) -> Receipt:
     index = INDEX_PATTERN.fullmatch(lines[2])
     if not lines[1].startswith("extra ") or index is None or len(lines) - 3 > PROOF_HASHES_MAX:
         raise LogRefused("receipt_malformed", "A receipt has an extra line and an index line.")
-    try:
-        entry = base64.b64decode(lines[1].removeprefix("extra "), validate=True)
-        proof = tuple(base64.b64decode(line, validate=True) for line in lines[3:])
-    except ValueError:
-        raise LogRefused("receipt_malformed", "A line of the receipt is not base64.") from None
-    if any(len(hash_) != HASH_BYTES for hash_ in proof):
-        raise LogRefused("receipt_malformed", "A hash of the receipt has not 32 bytes.")
-    return Receipt(entry=entry, index=int(index.group(1)), proof=proof, checkpoint_note=note)
+    entry = strict_base64(lines[1].removeprefix("extra "))
+    proof = [strict_base64(line) for line in lines[3:]]
+    hashes = tuple(hash_ for hash_ in proof if hash_ is not None and len(hash_) == HASH_BYTES)
+    if entry is None or len(hashes) != len(proof):
+        raise LogRefused("receipt_malformed", "A line of the receipt is not base64 of its length.")
+    return Receipt(entry=entry, index=int(index.group(1)), proof=hashes, checkpoint_note=note)
 
 
 def verify_receipt(

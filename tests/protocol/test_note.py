@@ -3,6 +3,8 @@
 import base64
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from protocol.note import (
     NOTE_BYTES_MAX,
@@ -12,11 +14,15 @@ from protocol.note import (
     is_note_signed,
     note_key_id,
     read_note,
+    read_verifier_key,
     signed_line,
+    strict_base64,
     verifier_key,
 )
 from protocol.refusal import LogRefused
 from protocol.signing import new_signing_key, public_bytes
+
+ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
 # The example of the signed-note specification and of Go's sumdb/note.
 NAME = "PeterNeumann"
@@ -162,3 +168,20 @@ def test_what_is_no_note_is_refused(note: str) -> None:
         read_note(note)
 
     assert refused.value.code == "note_malformed"
+
+
+@given(st.binary(min_size=1, max_size=64))
+def test_base64_has_one_spelling(raw: bytes) -> None:
+    text = base64.b64encode(raw).decode()
+
+    assert strict_base64(text) == raw
+    for other in ALPHABET:
+        changed = text.rstrip("=")[:-1] + other + "=" * text.count("=")
+        assert changed == text or strict_base64(changed) != raw
+
+
+def test_a_verifier_key_is_read_back_and_one_that_contradicts_itself_is_refused() -> None:
+    assert read_verifier_key(VKEY) == (NAME, 1, PUBLIC)
+    for wrong in (VKEY[:-4], VKEY.replace("c74f", "c74e"), "", "a+b", VKEY.replace("TW", "TX")):
+        with pytest.raises(LogRefused, match="verifier_key_malformed"):
+            read_verifier_key(wrong)
