@@ -251,11 +251,18 @@ def _allocations(rooms: Rooms) -> AllocationLoop:
                 demo=rooms.config.demo,
                 allowed_registries=rooms.config.engine.allowed_registries,
             ),
-            moment=lambda: Moment(
-                now_ms=rooms.clock.now_ms(), boot_id=rooms.boot, boot_ms=rooms.clock.boot_ms()
-            ),
+            moment=partial(_moment, rooms),
             on_change=lambda: rooms.wake("metering", "sync", "backends"),
         )
+    )
+
+
+def _moment(rooms: Rooms) -> Moment:
+    return Moment(
+        now_ms=rooms.clock.now_ms(),
+        boot_id=rooms.boot,
+        boot_ms=rooms.clock.boot_ms(),
+        wall_ms=wall_ms(),
     )
 
 
