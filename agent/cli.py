@@ -15,7 +15,8 @@ import uvloop
 
 from agent.commands import clean_up, doctor_report, enrolled, node_status, serve_echo
 from agent.config import Config, read_config
-from agent.node import STORE_FILE, run_node
+from agent.machine import STORE_FILE
+from agent.node import run_node
 from agent.store.database import open_for_reading
 from agent.sync.queries import get_identity, list_trusted
 from agent.usage_log.operations import audit_keys, verify_log

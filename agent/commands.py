@@ -20,7 +20,7 @@ from agent.drivers.host import HostReader, boot_id, wall_ms
 from agent.drivers.keyfile import ensure_key
 from agent.health.queries import list_findings
 from agent.leases.queries import list_open_leases
-from agent.node import KEY_FILE, STORE_FILE, accelerator_source, engine_version, fresh_id
+from agent.machine import KEY_FILE, STORE_FILE, accelerator_source, engine_version, fresh_id
 from agent.observer import accelerator_facts, host_facts
 from agent.server.app import open_socket, serving
 from agent.store.database import open_for_reading

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import os
 import secrets
 import signal
 import socket
@@ -12,7 +11,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from agent.accelerators.accelerator import AcceleratorSource, DriverMissing
 from agent.allocations.container_spec import NodePolicy
 from agent.allocations.loop import AllocationLoop, Allocations
 from agent.allocations.operations import Moment
@@ -23,7 +21,6 @@ from agent.drivers.docker_engine import DockerEngine
 from agent.drivers.firewall import Firewall
 from agent.drivers.host import HostReader, boot_id, boottime_ms, running_ms, wall_ms
 from agent.drivers.keyfile import read_key
-from agent.drivers.nvml import NvmlAccelerators
 from agent.drivers.simulated import SimulatedAccelerators
 from agent.gateway.admission import Admission
 from agent.gateway.backends import Backend, Backends
@@ -37,6 +34,7 @@ from agent.gateway.routes import routes as gateway_routes
 from agent.gateway.terms import Terms
 from agent.health.checks import CHECKS
 from agent.health.loop import HealthWatch
+from agent.machine import KEY_FILE, STORE_FILE, accelerator_source, engine_version, fresh_id
 from agent.metering.loop import Metering
 from agent.metering.operations import begin_time
 from agent.metering.timekeeper import NodeClock
@@ -54,15 +52,12 @@ from agent.usage_log.operations import audit_keys, park_broken, verify_log
 from protocol import __version__
 from protocol.checkpoint import signed_checkpoint
 from protocol.clock import SECOND_MS
-from protocol.ids import ENTROPY_BYTES, new_id
 from protocol.price import Price
 from protocol.refusal import Fault
-from protocol.signing import SigningKey, key_id, public_bytes
+from protocol.signing import SigningKey
 
 log = logging.getLogger(__name__)
 
-KEY_FILE = "node.key"
-STORE_FILE = "agent.db"
 ALLOCATIONS_PERIOD_MS = 5 * SECOND_MS
 HEALTH_PERIOD_MS = 10 * SECOND_MS
 BACKENDS_PERIOD_MS = 5 * SECOND_MS
@@ -126,36 +121,6 @@ async def run_node(config: Config) -> None:
         await _run(rooms, app, listening)
 
 
-def fresh_id(kind: str) -> str:
-    """Return a fresh id."""
-    return new_id(kind, now_ms=wall_ms(), entropy=os.urandom(ENTROPY_BYTES))
-
-
-async def accelerator_source(config: Config, key: SigningKey) -> AcceleratorSource | None:
-    """Return where this node's GPUs come from; None where it has and may simulate none."""
-    wanted = config.accelerators
-    if wanted.source == "none":
-        return None
-    if wanted.source in ("auto", "nvml"):
-        nvml = NvmlAccelerators(boottime=boottime_ms, library=wanted.nvml_library)
-        try:
-            await nvml.list_accelerators()
-        except DriverMissing:
-            if wanted.source == "nvml" or not config.demo:
-                return nvml if wanted.source == "nvml" else None
-            await nvml.close()
-        else:
-            return nvml
-    return SimulatedAccelerators(
-        node=key_id(public_bytes(key)),
-        count=wanted.simulated_count,
-        model=wanted.simulated_model,
-        memory_mib=wanted.simulated_memory_mib,
-        seed=0,
-        boottime=boottime_ms,
-    )
-
-
 async def _built(
     config: Config, key: SigningKey, identity: Identity, store: Store, *, port: int
 ) -> Rooms:
@@ -196,14 +161,6 @@ async def _built(
         book=CallBook(store, boot_id=boot, boot_clock=clock.boot_ms),
         loops=loops,
     )
-
-
-async def engine_version(engine: DockerEngine) -> str:
-    """Return the engine's name and version, or that it does not answer."""
-    try:
-        return await engine.version()
-    except Fault:
-        return "no container engine answers"
 
 
 def configured_backends(config: Config) -> list[Backend]:

@@ -100,15 +100,17 @@ DOOR_ROOMS = frozenset({Kind.STORE, Kind.SERVER, Kind.DRIVERS})
 # Files that stand beside the rooms and put them together.
 COMPOSITION: dict[str, frozenset[str]] = {
     # commands: what cli.py offers, in a file of its own so that neither grows too long.
+    # machine: what node.py and the commands both ask of the machine.
     # observer: what many rooms see, put together for sync, health and metrics.
     "agent": frozenset(
-        {"__init__", "__main__", "cli", "commands", "config", "node", "observer", "background"}
+        {"__init__", "__main__", "cli", "commands", "config", "machine", "node", "observer"}
+        | {"background"}
     ),
     "registry": frozenset({"__init__", "cli", "commands", "config", "app", "jobs", "wsgi"}),
 }
-DRIVER_USERS = frozenset({"agent/node.py", "agent/cli.py", "agent/commands.py"}) | frozenset(
-    {"registry/app.py", "registry/jobs.py", "registry/cli.py", "registry/commands.py"}
-)
+DRIVER_USERS = frozenset(
+    {"agent/node.py", "agent/cli.py", "agent/commands.py", "agent/machine.py"}
+) | frozenset({"registry/app.py", "registry/jobs.py", "registry/cli.py", "registry/commands.py"})
 
 _WORK = frozenset({Kind.PURE, Kind.QUERIES, Kind.OPERATIONS, Kind.STORE})
 _ABOVE = _WORK | {Kind.CLIENT, Kind.RELAY}
