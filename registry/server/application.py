@@ -49,6 +49,8 @@ def new_application(
         TRUSTED_HOSTS=_hosts(frame.origin, trusted_hosts),
         PROPAGATE_EXCEPTIONS=False,
     )
+    # One address per page: a doubled slash is an unknown address, not a redirect.
+    application.url_map.merge_slashes = False
     application.extensions[session.EXTENSION] = frame
     application.extensions[page.EXTENSION] = sources
     assets = Assets(STATIC)

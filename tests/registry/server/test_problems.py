@@ -4,11 +4,12 @@ import json
 import logging
 
 import pytest
-from flask import Blueprint
+from flask import Blueprint, request
 
 from protocol.refusal import Fault, Refusal
 from registry.server.headers import CONTENT_SECURITY_POLICY
 from registry.server.problems import OPENAI_PATHS
+from registry.server.session import source_address
 from tests.registry.rig import BASE_URL, Rig
 
 broken = Blueprint("broken", __name__)
@@ -104,7 +105,17 @@ def test_refusals_to_nodes_are_problem_documents(rig: Rig) -> None:
     assert problem["request_id"] == answer.headers["X-Request-Id"]
 
 
-@pytest.mark.parametrize("path", ["/nowhere", "/%2e%2e/etc/passwd", "/static/../app.py", "/a%00b"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/nowhere",
+        "/%2e%2e/etc/passwd",
+        "/static/../app.py",
+        "/a%00b",
+        "/nodes/",
+        "/access//api-keys",
+    ],
+)
 def test_unknown_addresses_are_refused_as_such(rig: Rig, path: str) -> None:
     answer = rig.browser().get(path)
 
@@ -170,6 +181,25 @@ def test_the_host_of_a_stranger_is_refused(rig: Rig) -> None:
 
     assert answer.status_code == 400
     assert "evil.example" not in answer.text
+
+
+def test_headers_of_a_proxy_count_for_nothing_where_none_was_configured(rig: Rig) -> None:
+    with rig.app.test_client() as client:
+        client.get(
+            "/login",
+            base_url=BASE_URL,
+            headers={
+                "X-Forwarded-For": "198.51.100.9",
+                "X-Forwarded-Host": "evil.example",
+                "X-Forwarded-Proto": "http",
+                "X-Forwarded-Prefix": "/evil",
+            },
+        )
+
+        assert source_address() == "127.0.0.1"
+        assert request.host == "registry.example"
+        assert request.is_secure
+        assert request.script_root == ""
 
 
 def test_paths_of_openai_are_all_below_the_api() -> None:
