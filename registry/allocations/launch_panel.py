@@ -13,7 +13,7 @@ from registry.allocations.offers import Offer, Survey, refusals, wish_for
 from registry.allocations.placement import WhyNot
 from registry.allocations.seen import SeenAllocation
 from registry.ledger.posture import lasts_ms
-from web.format import memory, money, plural
+from web.format import memory, money, plural, vcpus
 from web.view_models.launch import (
     LaunchPage,
     LaunchReview,
@@ -40,14 +40,19 @@ RULES = {
     "power": "the site has too little power left",
 }
 WELL_FORMED = {
-    "name": "x",
     "sku": "x",
-    "image": f"x@sha256:{'0' * 64}",
     "gpu_count": "1",
     "place": "",
+    "image": f"x@sha256:{'0' * 64}",
     "command": "",
     "environment": "",
+    "name": "x",
 }
+"""Every field of the page, in its order, as it should be."""
+
+OWN_CODE = "launch_invalid"
+"""Refusals of the form itself: their hint says nothing that the page does not."""
+
 LEFT_OUT = dict.fromkeys(WELL_FORMED, "") | {"gpu_count": "1"}
 """What a field counts as that was not sent."""
 
@@ -101,7 +106,8 @@ def field_error(refusal: Refusal) -> FieldError:
     shown = rest[:1].upper() + rest[1:] if colon and named else refusal.message
     if field != named:
         shown = f"{named.partition('.')[2]}: {shown}"
-    return FieldError(field if field in WELL_FORMED else "image", f"{shown} {refusal.hint}".strip())
+    hint = "" if refusal.code == OWN_CODE else refusal.hint
+    return FieldError(field if field in WELL_FORMED else "image", f"{shown} {hint}".strip())
 
 
 def relaunch_fields(seen: SeenAllocation) -> dict[str, str]:
@@ -260,7 +266,7 @@ def _defaults(survey: Survey, chosen: Choices) -> tuple[Fact, ...]:
     offer = chosen.offer
     found = [Fact("Charging", "from the moment it answers its probe, or runs")]
     if offer is not None:
-        shape = f"{offer.cpu_milli * chosen.count // 1000} vCPU, "
+        shape = f"{vcpus(offer.cpu_milli * chosen.count)}, "
         found.append(Fact("With it", shape + memory(offer.memory_mib * chosen.count)))
         found.append(Fact("Disk", memory(offer.disk_mib * chosen.count)))
     if manifest is None:
@@ -276,7 +282,7 @@ def _card(offer: Offer) -> SkuCard:
     return SkuCard(
         sku=offer.sku_id,
         name=offer.name,
-        vcpus=offer.cpu_milli // 1000,
+        cpu_milli=offer.cpu_milli,
         memory_mib=offer.memory_mib,
         price_micros_per_hour=offer.hourly_micros or 0,
         free_gpus=offer.free * offer.accelerator_count,

@@ -275,7 +275,7 @@ def _write_path(db: Db, made: Allocation, *, sku: Sku, node: Candidate) -> None:
         made.allocation_id,
         at_ms=made.created_at_ms,
         state=State.REQUESTED,
-        fact=f"Asked for {made.accelerator_count} x {sku.accelerator_model} with {image}.",
+        fact=f"Asked for {made.accelerator_count} × {sku.accelerator_model} with {image}.",
         actor=made.created_by,
     )
     _move(
@@ -315,9 +315,9 @@ def _candidate(
 
 def _observe_one(db: Db, found: Allocation, seen: ObservedAllocation, *, now_ms: int) -> bool:
     """Take in one report; return whether what the node should do changed by it."""
-    if (seen.phase, seen.detail) != (found.phase, found.phase_detail) and (
-        found.state is State.PROVISIONING
-    ):
+    happened = happening(found.state, seen)
+    is_news = (seen.phase, seen.detail) != (found.phase, found.phase_detail)
+    if is_news and happened is None and found.state is State.PROVISIONING:
         queries.insert_event(
             db,
             found.allocation_id,
@@ -327,7 +327,6 @@ def _observe_one(db: Db, found: Allocation, seen: ObservedAllocation, *, now_ms:
             actor="node",
         )
     queries.note_observed(db, seen, at_ms=now_ms)
-    happened = happening(found.state, seen)
     after = found.state
     if happened is not None:
         after = _move(

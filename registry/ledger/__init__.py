@@ -1,5 +1,6 @@
 """Double entry in micros: journals that balance, accounts that are their sums.
 
-Reading order: account_names, postings, audit (what a check of the books finds), queries,
-operations.
+Reading order: account_names, postings, posture (how a balance stands), audit (what a check of the
+books finds), queries, operations, api, views (adding funds; the pages of money that need later
+rooms are in overview).
 """
