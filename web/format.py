@@ -74,6 +74,12 @@ def memory(mebibytes: int | None) -> str:
     return ABSENT if mebibytes is None else size(mebibytes * 1024 * 1024)
 
 
+def vcpus(milli: int) -> str:
+    """Return processors given in thousandths: "16 vCPU", "0.5 vCPU"."""
+    whole, rest = divmod(milli, 1000)
+    return f"{whole:,}{f'.{rest:03d}'.rstrip('0') if rest else ''} vCPU"
+
+
 def power(watts: int | None) -> str:
     """Return watts as "700 W" or, from one kilowatt on, "2.5 kW"."""
     if watts is None:
@@ -141,6 +147,11 @@ def utc_clock(at_ms: int) -> str:
 def utc_minute(at_ms: int) -> str:
     """Return the time of day without seconds: "15:38 UTC"."""
     return f"{_utc(at_ms):%H:%M} UTC"
+
+
+def utc_second(at_ms: int) -> str:
+    """Return day and time to the second: "20 Nov 2026, 15:38:07 UTC"."""
+    return f"{_utc(at_ms):%-d %b %Y, %H:%M:%S} UTC"
 
 
 def utc_time(at_ms: int) -> str:
@@ -236,6 +247,7 @@ FILTERS: dict[str, Callable[..., str]] = {
     "size": size,
     "memory": memory,
     "power": power,
+    "vcpus": vcpus,
     "duration": duration,
     "ago": ago,
     "since": since,
@@ -244,6 +256,7 @@ FILTERS: dict[str, Callable[..., str]] = {
     "utc_date": utc_date,
     "utc_clock": utc_clock,
     "utc_minute": utc_minute,
+    "utc_second": utc_second,
     "utc_time": utc_time,
     "short_id": short_id,
     "quantity": quantity,

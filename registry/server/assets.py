@@ -5,7 +5,8 @@ from pathlib import Path
 
 from flask import Response, abort, request, send_from_directory
 
-HASH_CHARACTERS = 12
+from web.environment import static_url
+
 FOR_GOOD = "public, max-age=31536000, immutable"
 FOR_A_WHILE = "public, max-age=300"
 
@@ -23,18 +24,19 @@ class Assets:
 
     def url(self, name: str) -> str:
         """Return the address of a file: `css/house.css` -> `/static/css/house.css?v=…`."""
-        version = self._hashes.get(name)
-        return f"/static/{name}?v={version}" if version else f"/static/{name}"
+        digest = self._hashes.get(name)
+        return f"/static/{name}" if digest is None else static_url(name, digest)
 
     def serve(self, name: str) -> Response:
         """Return a file; nothing that was not there at the start."""
         if name not in self._hashes:
             abort(404)
         answer = send_from_directory(self._folder, name, conditional=True)
-        is_pinned = request.args.get("v") == self._hashes[name]
+        asked = request.full_path.rstrip("?")
+        is_pinned = asked == static_url(name, self._hashes[name])
         answer.headers["Cache-Control"] = FOR_GOOD if is_pinned else FOR_A_WHILE
         return answer
 
 
 def _hash(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:HASH_CHARACTERS]
+    return hashlib.sha256(path.read_bytes()).hexdigest()

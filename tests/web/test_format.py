@@ -73,11 +73,20 @@ def test_ages_look_back_and_ahead() -> None:
     assert show.until(NOW_MS - 1, NOW_MS) == "now"
 
 
+@pytest.mark.parametrize(
+    ("milli", "text"),
+    [(500, "0.5 vCPU"), (7_250, "7.25 vCPU"), (16_000, "16 vCPU"), (1, "0.001 vCPU")],
+)
+def test_parts_of_a_processor_are_not_cut_to_none(milli: int, text: str) -> None:
+    assert show.vcpus(milli) == text
+
+
 def test_moments_leave_as_utc_with_their_zone() -> None:
     assert show.utc_iso(NOW_MS) == "2026-11-20T11:17:00.123Z"
     assert show.utc_clock(NOW_MS) == "11:17:00 UTC"
     assert show.utc_minute(NOW_MS) == "11:17 UTC"
     assert show.utc_time(NOW_MS) == "20 Nov 2026, 11:17 UTC"
+    assert show.utc_second(NOW_MS) == "20 Nov 2026, 11:17:00 UTC"
     assert show.utc_date(NOW_MS) == "20 Nov 2026"
 
 

@@ -18,6 +18,17 @@ def test_a_file_is_kept_for_good_under_its_hash(rig: Rig) -> None:
     assert loose.headers["Cache-Control"] == "public, max-age=300"
 
 
+def test_a_font_has_the_one_address_that_the_style_sheet_names(rig: Rig) -> None:
+    page = rig.browser().get("/login").text
+    address = "/static/" + page.partition('rel="preload" href="/static/')[2].partition('"')[0]
+
+    with rig.browser().get(address) as font:
+        pass
+
+    assert address.removeprefix("/static") in (STATIC / "css/house.css").read_text()
+    assert font.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+
+
 def test_nothing_but_the_files_of_the_folder_is_served(rig: Rig) -> None:
     for name in ("../__init__.py", "..%2f__init__.py", "css", "nothing.css", "css/../../web.py"):
         assert rig.browser().get(f"/static/{name}").status_code == 404

@@ -5,14 +5,24 @@
 const DASHES = [[], [6, 3], [2, 3], [8, 3, 2, 3]];
 const MICROS = 1e6;
 const SCALES = {
-  micros: { divide: MICROS, show: (value) => `$${value.toFixed(2)}` },
+  micros: { divide: MICROS, show: (value, step = 1) => `$${value.toFixed(decimals(step))}` },
   percent: { divide: 1, show: (value) => `${value} %` },
   watts: { divide: 1, show: (value) => `${value} W` },
   celsius: { divide: 1, show: (value) => `${value} °C` },
   count: { divide: 1, show: (value) => value.toLocaleString("en-GB") },
 };
 const DAY_S = 86400;
+const CENTS = 2;
+const MOST_DECIMALS = 6;
 const plots = new WeakMap();
+
+// As many decimals as tell two neighbouring ticks apart.
+function decimals(step) {
+  const apart = (digits) => Math.abs(step - Number(step.toFixed(digits))) < step * 1e-6;
+  let digits = CENTS;
+  while (digits < MOST_DECIMALS && !apart(digits)) digits += 1;
+  return digits;
+}
 
 const colorOf = (holder, name) => {
   const probe = document.createElement("i");
@@ -59,7 +69,7 @@ function options(holder, chart, scale) {
     scales: { y: { range: (_, low, high) => [0, high > 0 ? high * 1.08 : 1] } },
     axes: [
       { ...quiet, grid, ticks: { show: false }, size: 32, values: (_, ticks, __, ___, step) => ticks.map((tick) => clock(tick, step)) },
-      { ...quiet, grid, ticks: { show: false }, size: 58, values: (_, ticks) => ticks.map(scale.show) },
+      { ...quiet, grid, ticks: { show: false }, size: 58, values: (_, ticks, __, ___, step) => ticks.map((tick) => scale.show(tick, step)) },
     ],
     series: [{}, ...lines(holder, chart.series, scale)],
   };

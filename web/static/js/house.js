@@ -20,6 +20,7 @@ root.classList.add("scripted");
 
 const SHAPES = {
   time: { dateStyle: "medium", timeStyle: "short", hourCycle: "h23" },
+  second: { dateStyle: "medium", timeStyle: "medium", hourCycle: "h23" },
   clock: { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" },
   minute: { hour: "2-digit", minute: "2-digit", hourCycle: "h23" },
   date: { dateStyle: "medium" },
