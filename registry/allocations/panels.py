@@ -1,7 +1,8 @@
 """What the pages of workloads show, made from what is known of an allocation."""
 
+import shlex
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from protocol.lifecycle import FINAL, Event, State, may_move
 from registry.allocations.progress import PHASE_FACTS
@@ -18,6 +19,7 @@ from web.view_models.parts import Activity, Fact, GpuRow, PathStep
 
 PHASE_STEPS = {"pulling": "Image", "starting": "Start", "probing": "Probe"}
 PHASE_OF_FACT = {PHASE_FACTS[phase]: phase for phase in PHASE_STEPS}
+BEFORE_THE_NODE = "the node has not answered yet"
 FUTURE_OF_RELEASE = (PathStep("Released", "future"),)
 ENDINGS = {
     State.FAILED: ("Failed", "failed"),
@@ -143,11 +145,13 @@ def workload_page(
         owner=seen.owner,
         facts=facts(seen),
         gpus=beside.gpus,
+        gpu_count=seen.accelerator_count,
+        ended=seen.state in FINAL,
         activity=activity(seen, events),
         receipts=beside.receipts,
         reason=reason(seen, events, now_ms=now_ms),
-        asked=_asked(seen),
-        answered=_answered(seen),
+        release_asked_at_ms=seen.release_at_ms,
+        release_answered_at_ms=seen.ended_at_ms if seen.state in FINAL else None,
         charging_since_at_ms=seen.ready_at_ms if seen.is_charging else None,
         charging_stopped_at_ms=_stopped_at_ms(seen, events),
         held_micros=seen.held_micros(now_ms),
@@ -170,11 +174,15 @@ def state_path(seen: SeenAllocation, events: Sequence[SeenEvent]) -> tuple[PathS
         begun = {step.label for step in steps}
         to_come = ("Placed", *PHASE_STEPS.values(), "Active")
         latest = max((to_come.index(label) for label in begun if label in to_come), default=-1)
-        return (*steps, *(PathStep(label, "future") for label in to_come[latest + 1 :]))
+        future = [PathStep(label, "future") for label in to_come[latest + 1 :]]
+        if all(step.status == "done" for step in steps):
+            future[0] = replace(future[0], status="current", fact=BEFORE_THE_NODE)
+        return (*steps, *future)
     active = _last(events, State.ACTIVE)
     if active is not None:
-        status = "current" if seen.state is State.ACTIVE else "done"
-        steps.append(PathStep("Active", status, active.at_ms, "charging from here"))
+        steps.append(PathStep("Active", "done", active.at_ms, "charging from here"))
+    elif seen.state is State.FAILED and steps and steps[-1].label in PHASE_STEPS.values():
+        steps[-1] = replace(steps[-1], status="failed")
     ending = ENDINGS.get(seen.state)
     if ending is not None:
         label, status = ending
@@ -203,7 +211,7 @@ def facts(seen: SeenAllocation) -> tuple[Fact, ...]:
         Fact("Image", manifest.image, "code"),
     ]
     if manifest.command:
-        found.append(Fact("Command", " ".join(manifest.command), "code"))
+        found.append(Fact("Command", shlex.join(manifest.command), "code"))
     if manifest.environment:
         found.append(Fact("Environment", ", ".join(sorted(manifest.environment)), "code"))
     if manifest.ports:
@@ -263,18 +271,6 @@ def _preparing(seen: SeenAllocation, events: Sequence[SeenEvent]) -> list[PathSt
         shown = fact if is_now or fact not in PHASE_OF_FACT else ""
         steps.append(PathStep(PHASE_STEPS[name], "current" if is_now else "done", at_ms, shown))
     return steps
-
-
-def _asked(seen: SeenAllocation) -> str:
-    if seen.release_at_ms is None:
-        return ""
-    return f"to release at {utc_clock(seen.release_at_ms)}"
-
-
-def _answered(seen: SeenAllocation) -> str:
-    if seen.release_at_ms is None or seen.state not in FINAL or seen.ended_at_ms is None:
-        return ""
-    return f"that nothing is left, at {utc_clock(seen.ended_at_ms)}"
 
 
 def _stopped_at_ms(seen: SeenAllocation, events: Sequence[SeenEvent]) -> int | None:

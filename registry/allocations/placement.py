@@ -119,7 +119,7 @@ def _rules(wish: Wish, node: Candidate) -> list[tuple[str, str, str, bool]]:
     """Return (rule, need, found, holds) in the order they are asked."""
     power_left_w = node.site_power_w - node.site_used_w
     return [
-        ("site", wish.site_id or "any", node.site_id, wish.site_id in (None, node.site_id)),
+        ("site", "the chosen site", node.site_name, wish.site_id in (None, node.site_id)),
         ("residency", wish.country or "any", node.country, wish.country in (None, node.country)),
         ("model", wish.model, f"{node.total} of this model", node.total > 0),
         (
@@ -130,7 +130,7 @@ def _rules(wish: Wish, node: Candidate) -> list[tuple[str, str, str, bool]]:
         ),
         ("contact", "online", node.standing, node.standing == "online"),
         ("health", "no blocking finding", node.blocked_by or "none", node.blocked_by is None),
-        ("free", f"{wish.count} free", f"{node.free} free", node.free >= wish.count),
+        ("free", _free(wish.count), _free(node.free), node.free >= wish.count),
         (
             "power",
             f"{wish.power_w} W",
@@ -147,5 +147,9 @@ def _sentence(reasons: tuple[WhyNot, ...]) -> str:
     others = f" and {len(reasons) - 1} more" if len(reasons) > 1 else ""
     return (
         f"No node can take this: {first.node_name} at {first.site_name} needs {first.need}, "
-        f"has {first.found} ({first.rule}){others}."
+        f"has {first.found}{others}."
     )
+
+
+def _free(count: int) -> str:
+    return f"{count} free GPU" if count == 1 else f"{count} free GPUs"

@@ -17,7 +17,7 @@ PHASE_FACTS = {
 
 FAILURES = {
     "image_missing": "The image is not on the node and cannot be fetched there.",
-    "image_not_allowed": "The site does not allow images from this registry.",
+    "image_not_allowed": "The image may not run at this site.",
     "image_digest_mismatch": "The image on the node has another digest than the one asked for.",
     "start_refused": "The node would not start it: the engine would have given it other limits.",
     "start_failed": "The container could not be started.",

@@ -21,11 +21,11 @@ from web.view_models.sites import NewSitePage
 from web.view_models.tenants import NewOrganizationPage
 
 SKUS = (
-    SkuCard("h100", "H100 80GB", 24, 184_320, 3_200_000, 5, 2),
-    SkuCard("a100", "A100 80GB", 20, 163_840, 1_850_000, 11, 3),
-    SkuCard("l40s", "L40S 48GB", 16, 98_304, 1_100_000, 7, 4),
-    SkuCard("rtx6000", "RTX 6000 Ada", 16, 98_304, 950_000, 0, 0, unavailable="None free now"),
-    SkuCard("demo", "Demo GPU 24GB", 8, 49_152, 520_000, 2, 1, simulated=True),
+    SkuCard("h100", "H100 80GB", 24_000, 184_320, 3_200_000, 5, 2),
+    SkuCard("a100", "A100 80GB", 20_000, 163_840, 1_850_000, 11, 3),
+    SkuCard("l40s", "L40S 48GB", 16_000, 98_304, 1_100_000, 7, 4),
+    SkuCard("rtx6000", "RTX 6000 Ada", 16_000, 98_304, 950_000, 0, 0, unavailable="None free now"),
+    SkuCard("demo", "Demo GPU 24GB", 7_500, 49_152, 520_000, 2, 1, simulated=True),
 )
 REVIEW = LaunchReview(
     (PriceLine("2 × A100 80GB", 3_700_000), PriceLine("Scratch disk, 200 GB", 30_000)),

@@ -82,6 +82,8 @@ WORKLOAD = WorkloadPage(
         Fact("Longest run", 7 * DAY_MS, "duration"),
     ),
     GPUS[:2],
+    2,
+    False,
     ACTIVITY,
     RECEIPTS,
     node_name="nbo-telecom-1-gpu01",
@@ -111,7 +113,7 @@ WORKLOAD_SILENT = replace(
     no_contact_since_at_ms=NOW_MS - 19 * MINUTE_MS,
     charging=False,
     charging_stopped_at_ms=NOW_MS - MINUTE_MS,
-    asked="to release at 15:37:07.",
+    release_asked_at_ms=NOW_MS - 60 * SECOND_MS,
 )
 
 

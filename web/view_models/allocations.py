@@ -73,7 +73,9 @@ class WorkloadPage:
 
     changing               poll every 2 s instead of 10 s
     reason                 why it failed or waits, in words; nothing otherwise
-    asked, answered        "You asked to release at …" until the node's answer says the same
+    gpu_count, gpus        how many were asked for; those held now, once the node has told of them
+    ended                  it holds nothing any more and never will
+    release_asked_at_ms    when a release was asked for; release_answered_at_ms: it was done
     charging_since_at_ms   charging runs since then; charging_stopped_at_ms: it ended then
     held_micros            recorded but not yet verified
     losses                 what a release deletes, each by name and size
@@ -94,11 +96,13 @@ class WorkloadPage:
     owner: str
     facts: tuple[Fact, ...]
     gpus: tuple[GpuRow, ...]
+    gpu_count: int
+    ended: bool
     activity: tuple[Activity, ...]
     receipts: tuple[ReceiptRow, ...]
     reason: str = ""
-    asked: str = ""
-    answered: str = ""
+    release_asked_at_ms: int | None = None
+    release_answered_at_ms: int | None = None
     charging_since_at_ms: int | None = None
     charging_stopped_at_ms: int | None = None
     held_micros: int = 0

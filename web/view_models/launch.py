@@ -15,7 +15,7 @@ class SkuCard:
 
     sku: str
     name: str
-    vcpus: int
+    cpu_milli: int
     memory_mib: int
     price_micros_per_hour: int
     free_gpus: int

@@ -59,12 +59,13 @@ def test_the_path_begins_with_who_asked_and_where_it_was_placed() -> None:
     assert [(step.label, step.status) for step in steps] == [
         ("Requested", "done"),
         ("Placed", "done"),
-        ("Image", "future"),
+        ("Image", "current"),
         ("Start", "future"),
         ("Probe", "future"),
         ("Active", "future"),
     ]
     assert steps[1].fact == "gpu01 at nbo"
+    assert steps[2].fact == "the node has not answered yet"
 
 
 def test_a_phase_keeps_its_beginning_and_shows_its_latest_fact() -> None:
@@ -84,7 +85,18 @@ def test_phases_that_were_never_seen_are_not_invented() -> None:
         ("Placed", "done"),
         ("Image", "done"),
         ("Probe", "done"),
-        ("Active", "current"),
+        ("Active", "done"),
+    ]
+
+
+def test_a_failure_marks_the_step_it_happened_in() -> None:
+    failed = SeenEvent(NOW_MS, State.FAILED, "It could not be fetched.", "node")
+
+    steps = state_path(replace(SEEN, state=State.FAILED), [ASKED, PLACED, PULLING, failed])
+
+    assert [(step.label, step.status) for step in steps[2:]] == [
+        ("Image", "failed"),
+        ("Failed", "failed"),
     ]
 
 

@@ -80,8 +80,8 @@ def test_a_refusal_says_what_was_needed_and_what_there_was() -> None:
         placed(WISH, [replace(NODE, free=1)])
 
     (reason,) = refused.value.reasons
-    assert (reason.need, reason.found) == ("2 free", "1 free")
-    assert "nbo-1 at Nairobi telecom needs 2 free, has 1 free" in refused.value.message
+    assert (reason.need, reason.found) == ("2 free GPUs", "1 free GPU")
+    assert "nbo-1 at Nairobi telecom needs 2 free GPUs, has 1 free GPU" in refused.value.message
 
 
 def test_without_nodes_the_refusal_says_so() -> None:
