@@ -67,7 +67,7 @@ _BALANCE = {
     "funded": Badge("ok", "Funded"),
     "low": Badge("warn", "Low"),
     "critical": Badge("bad", "Critical"),
-    "depleted": Badge("bad", "Used up"),
+    "depleted": Badge("bad", "Empty"),
     "frozen": Badge("stale", "Frozen"),
     "closed": Badge("neutral", "Closed"),
 }

@@ -55,7 +55,6 @@ class BalancePage:
     recent: tuple[LedgerRow, ...]
     can_pay: bool
     spend: Chart | None = None
-    kept_days: int = 7
     pay_owner: str = ""
 
 
