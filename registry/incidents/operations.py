@@ -26,6 +26,19 @@ def record_findings(db: Db, node_id: str, findings: Iterable[Finding], *, now_ms
         queries.close_finding(db, node_id, NODE, code=code, subject=subject, now_ms=now_ms)
 
 
+def settle_findings(
+    db: Db, node_id: str, findings: Iterable[Finding], *, codes: frozenset[str], now_ms: int
+) -> None:
+    """Make the registry's own findings of these codes those that were just made."""
+    made = {(found.code, found.subject): found for found in findings}
+    for known in queries.list_open(db, node_id=node_id, source=REGISTRY):
+        identity = (known.code, known.subject)
+        if known.code in codes and identity not in made:
+            close_finding(db, node_id, code=known.code, subject=known.subject, now_ms=now_ms)
+    for found in made.values():
+        open_finding(db, node_id, found, now_ms=now_ms)
+
+
 def open_finding(db: Db, node_id: str, found: Finding, *, now_ms: int) -> None:
     """Open a finding of the registry's own about a node, or bring its words up to date."""
     known = queries.list_open(db, node_id=node_id, source=REGISTRY)

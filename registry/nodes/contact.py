@@ -9,6 +9,9 @@ from protocol.sync import SyncRequest
 
 SKEW_MS_WARNED = 5_000
 
+FINDING_CODES = frozenset({"clock_off", "node_cloned", "gpu_elsewhere", "gpu_simulated"})
+"""Everything that a call of a node can show to be wrong with it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Registered:

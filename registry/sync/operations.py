@@ -18,10 +18,16 @@ from registry.allocations.queries import hourly_by_tenant, list_owners_on
 from registry.audit.operations import record
 from registry.catalogue.queries import list_prices
 from registry.gateway.operations import record_models
-from registry.incidents.operations import close_finding, open_finding, record_findings
+from registry.incidents.operations import (
+    close_finding,
+    open_finding,
+    record_findings,
+    settle_findings,
+)
 from registry.leases.operations import grant_for_node, surroundings
 from registry.ledger.audit import Problem
 from registry.ledger.operations import verify as verify_books
+from registry.nodes.contact import FINDING_CODES
 from registry.nodes.operations import note_contact, spend_nonce
 from registry.nodes.queries import Node, find_node_by_key, get_node
 from registry.store.database import Db
@@ -114,7 +120,8 @@ def sync(
 
     What the node logged is taken in as a step of its own: if it is refused, the rest still holds.
     """
-    note_contact(db, node_id, request, now_ms=now_ms)
+    wrong = note_contact(db, node_id, request, now_ms=now_ms)
+    settle_findings(db, node_id, wrong, codes=FINDING_CODES, now_ms=now_ms)
     record_findings(db, node_id, request.findings, now_ms=now_ms)
     observe(db, node_id, request.allocations, now_ms=now_ms)
     record_models(db, node_id, request.models, now_ms=now_ms)

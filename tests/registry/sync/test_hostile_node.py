@@ -1,0 +1,198 @@
+"""A node with a good key that lies: it harms nobody's money, no page, no other node."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import func, select
+from werkzeug.test import TestResponse
+
+from protocol.http_signature import signed_request_headers
+from protocol.observed import HostFacts
+from protocol.wire import pack
+from registry.incidents.queries import list_open
+from registry.store.tables.audit import audit_event
+from tests.registry.marketplace import GPU_MODEL, Marketplace, add_online_node, uuid_of
+from tests.registry.rig import BASE_URL
+
+SYNC_URL = f"{BASE_URL}/node/v1/sync"
+BEYOND = 2**63
+
+
+@dataclass(slots=True)
+class Liar:
+    """The market's node, saying by HTTP whatever a test wants it to."""
+
+    market: Marketplace
+    calls: int = field(default=0)
+
+    def says(self, **changes: object) -> TestResponse:
+        """Send a sync with these fields changed, in whatever JSON they are."""
+        self.calls += 1
+        plain: dict[str, Any] = {
+            "agent_version": "1.0",
+            "protocol": 1,
+            "boot_id": "boot-1",
+            "sequence": self.calls,
+            "sent_at_ms": self.market.rig.clock(),
+            "gateway_url": "https://gpu01.example",
+            "desired_generation": 0,
+            "key_set_version": 0,
+            "host": HostFacts("gpu01", 8, 32_768, 100_000, "Docker", "6.1"),
+            "accelerators": [card(at) for at in range(2)],
+            "allocations": [],
+            "models": [],
+            "findings": [],
+            "leases": [],
+        }
+        return self.posts(pack({**plain, **changes}), key=self.market.node_key)
+
+    def posts(self, body: bytes, *, key: Ed25519PrivateKey) -> TestResponse:
+        """Send a body signed by any key."""
+        headers = signed_request_headers(
+            method="POST",
+            url=SYNC_URL,
+            body=body,
+            key=key,
+            now_ms=self.market.rig.clock(),
+            nonce=f"nonce-of-call-{self.calls:08d}",
+        )
+        client = self.market.rig.app.test_client()
+        return client.post("/node/v1/sync", base_url=BASE_URL, data=body, headers=headers)
+
+
+@pytest.fixture
+def liar(market: Marketplace) -> Liar:
+    """The node at the market."""
+    return Liar(market)
+
+
+def card(at: int, **changes: object) -> dict[str, object]:
+    """A GPU as the driver describes it."""
+    fact = {
+        "uuid": uuid_of(at),
+        "model": GPU_MODEL,
+        "memory_mib": 81_920,
+        "simulated": True,
+        "healthy": True,
+    }
+    return {**fact, **changes}
+
+
+def finding(**changes: object) -> dict[str, object]:
+    """A finding of the node's own."""
+    plain = {
+        "code": "disk_full",
+        "severity": "info",
+        "subject": "",
+        "since_ms": 1,
+        "detail": "",
+        "remedy": "",
+    }
+    return {**plain, **changes}
+
+
+def observed(allocation_id: str, **changes: object) -> dict[str, object]:
+    """What the node sees of an allocation."""
+    return {"allocation_id": allocation_id, "phase": "pulling", "since_ms": 1, **changes}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"findings": [finding(since_ms=BEYOND)]},
+        {"accelerators": [card(0, utilization_percent=BEYOND)]},
+        {"accelerators": [card(0, utilization_percent=2**31)]},
+        {"accelerators": [card(0, memory_used_mib=-BEYOND - 1)]},
+        {"accelerators": [card(0, temperature_c=2**31)]},
+        {"accelerators": [card(0, power_mw=BEYOND)]},
+        {"accelerators": [card(0, memory_mib=None)]},
+        {"accelerators": [card(0, held_by="a" * 100_000)]},
+        {"accelerators": [card(0, model="H100\x00")]},
+        {"accelerators": [card(0, uuid="GPU\x00")]},
+        {"findings": [finding(detail="\x00")]},
+        {"findings": [finding(subject="a\x00b")]},
+        {"boot_id": "boot\x00"},
+        {"agent_version": "1\x00"},
+        {"gateway_url": "https://x\n"},
+        {"models": [{"name": "m\x00", "ready": True}]},
+        {"models": [{"name": "m", "ready": True, "owned_by": "\x00"}]},
+        {"host": HostFacts("\x00", 8, 32_768, 100_000, "Docker", "6.1")},
+        {"sequence": 2**53 - 1},
+        {"accelerators": [card(0), card(0)]},
+        {"models": [{"name": "m", "ready": True}, {"name": "m", "ready": True}]},
+        {"findings": [finding(), finding()]},
+    ],
+)
+def test_attack_47_whatever_a_node_says_nothing_breaks(
+    liar: Liar, changes: dict[str, object]
+) -> None:
+    answer = liar.says(**changes)
+
+    assert answer.status_code in (200, 400), answer.text
+    assert liar.says().status_code == 200
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"exit_code": BEYOND},
+        {"exit_code": 2**31},
+        {"detail": "\x00"},
+        {"container_id": "\x00"},
+        {"accelerators": ["\x00"]},
+        {"phase": "exited", "failure": "\x00", "exit_code": -BEYOND},
+        {"phase": "running", "ready_at_ms": 2**53 - 1},
+    ],
+)
+def test_attack_47_whatever_a_node_says_of_an_allocation_nothing_breaks(
+    liar: Liar, changes: dict[str, object]
+) -> None:
+    allocation_id = liar.market.customer().launched()
+
+    answer = liar.says(allocations=[observed(allocation_id, **changes)])
+
+    assert answer.status_code in (200, 400), answer.text
+    assert liar.says().status_code == 200
+
+
+def test_attack_54_an_allocation_named_twice_in_one_call_breaks_nothing(liar: Liar) -> None:
+    allocation_id = liar.market.customer().launched()
+    twice = [observed(allocation_id, phase="exited", failure="exited")] * 2
+
+    answer = liar.says(allocations=twice)
+
+    assert answer.status_code in (200, 400), answer.text
+
+
+def test_attack_51_a_gpu_of_another_node_is_found_out(liar: Liar) -> None:
+    add_online_node(liar.market, "other-1", first=2)
+
+    assert liar.says(accelerators=[card(0), card(2)]).status_code == 200
+
+    with liar.market.rig.database.reading() as db:
+        codes = {one.code for one in list_open(db, node_id=liar.market.node_id)}
+    assert "gpu_elsewhere" in codes
+
+
+def test_a_second_machine_with_the_same_key_is_found_out(liar: Liar) -> None:
+    assert liar.says(sequence=9).status_code == 200
+    assert liar.says(sequence=9).status_code == 200
+
+    with liar.market.rig.database.reading() as db:
+        codes = {one.code for one in list_open(db, node_id=liar.market.node_id)}
+    assert "node_cloned" in codes
+
+
+def test_a_stranger_s_calls_fill_no_audit(liar: Liar) -> None:
+    count = select(func.count()).select_from(audit_event)
+    with liar.market.rig.database.reading() as db:
+        before = db.value(count)
+
+    for _ in range(3):
+        liar.calls += 1
+        assert liar.posts(b"x", key=Ed25519PrivateKey.generate()).status_code == 401
+
+    with liar.market.rig.database.reading() as db:
+        assert db.value(count) == before
