@@ -7,6 +7,7 @@ from registry.nodes.enrolment import EnrolmentSecret, state_of
 from registry.nodes.node import Node, NodeAccelerator
 from registry.nodes.standing import standing
 from registry.sites.site import COUNTRIES
+from web.format import power
 from web.view_models.allocations import WorkloadRow
 from web.view_models.nodes import (
     FindingRow,
@@ -264,7 +265,9 @@ def _gpu(card: NodeAccelerator, held: Mapping[str, tuple[str, str]]) -> GpuRow:
 
 def _facts(node: Node) -> tuple[Fact, ...]:
     declared = f"{node.facts.gpu_count} × {node.facts.accelerator}"
-    facts = [Fact("Declared", declared), Fact("Power at full load", f"{node.facts.power_w} W")]
+    facts = [Fact("Declared", declared)]
+    if node.facts.power_w:
+        facts.append(Fact("Power at full load", power(node.facts.power_w)))
     if node.facts.external_id:
         facts.append(Fact("Your own id", node.facts.external_id))
     if node.agent_version:

@@ -250,7 +250,7 @@ def _activity(node_id: str) -> tuple[Activity, ...]:
     return tuple(
         Activity(
             event.at_ms,
-            people.get(event.actor, "this machine" if event.actor == node_id else event.actor),
+            people.get(event.actor, "the node" if event.actor == node_id else event.actor),
             words.get(event.action, event.action)
             + ("" if event.result == "done" else f": refused, {event.result}"),
         )
