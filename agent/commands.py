@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 import signal
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
@@ -12,6 +13,7 @@ from typing import Any
 import msgspec
 
 from agent.allocations.queries import list_observed
+from agent.allocations.runtime import Container
 from agent.config import Config, gateway_url
 from agent.demo_echo.routes import demo_app
 from agent.drivers.docker_engine import DockerEngine
@@ -37,6 +39,9 @@ from protocol.signing import KEY_BYTES, new_signing_key, public_bytes
 
 FOLDER_MODE = 0o700
 DISK_FLOOR_MIB = 1024
+KILL_LOOK_S = 0.2
+KILL_LOOKS_MAX = 150
+"""Half a minute for killed containers to be gone."""
 
 
 async def enrolled(config: Config, secret: str) -> EnrolAnswer:
@@ -131,11 +136,14 @@ async def doctor_report(config: Config) -> list[dict[str, Any]]:
 
 
 async def clean_up(config: Config) -> int:
-    """Remove this node's containers and networks, and the firewall rules; return how many."""
+    """End and remove this node's containers, its networks and firewall rules; return how many.
+
+    The rules go last: nothing of ours runs without them.
+    """
     db = open_for_reading(Path(config.state_directory) / STORE_FILE)
     engine = DockerEngine(node_id=get_identity(db).node_id, url=config.engine.url)
     try:
-        containers = await engine.list_containers()
+        containers = await _ended(engine)
         for container in containers:
             await engine.remove(container.container_id)
             await engine.remove_network(container.allocation_id)
@@ -143,6 +151,22 @@ async def clean_up(config: Config) -> int:
         await engine.close()
     await Firewall(site_networks=config.engine.site_networks).removed()
     return len(containers)
+
+
+async def _ended(engine: DockerEngine) -> Sequence[Container]:
+    """Return this node's containers, killed where they ran."""
+    for _ in range(KILL_LOOKS_MAX):
+        containers = await engine.list_containers()
+        running = [one for one in containers if one.state == "running"]
+        if not running:
+            return containers
+        for container in running:
+            await engine.kill(container.container_id)
+        await asyncio.sleep(KILL_LOOK_S)
+    raise Fault(
+        f"{running[0].container_id[:12]} does not end, not even killed. Look at `docker ps`, "
+        "restart the container engine, then clean up again."
+    )
 
 
 async def serve_echo(*, port: int, delay_ms: int) -> None:
