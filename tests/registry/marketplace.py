@@ -6,6 +6,7 @@ The node is no program: `Marketplace.node_says` tells the registry what one woul
 
 import re
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import update
@@ -105,16 +106,18 @@ class Marketplace:
             self.fund(customer.tenant_id, micros)
         return customer
 
-    def fund(self, tenant_id: str, micros: int, src: str = "") -> None:
+    def fund(self, tenant_id: str, *amounts: int, src: str = "bank") -> None:
+        """Note payments, each an entry of its own, in one unit of work."""
         with self.rig.database.unit() as db:
-            add_funds(
-                db,
-                tenant_id,
-                src=src or f"bank:{self.rig.new_id('journal')}",
-                micros=micros,
-                memo="Bank transfer",
-                now_ms=self.rig.clock(),
-            )
+            for micros in amounts:
+                add_funds(
+                    db,
+                    tenant_id,
+                    src=f"{src}:{self.rig.new_id('journal')}",
+                    micros=micros,
+                    memo="Bank transfer",
+                    now_ms=self.rig.clock(),
+                )
 
     def online(self, node_id: str | None = None) -> None:
         """The node is heard of now."""
@@ -253,7 +256,7 @@ class Marketplace:
         return max(leases, key=lambda one: one.remaining).lease_id
 
 
-@dataclass(slots=True)
+@dataclass
 class Customer:
     """Somebody who launches: by pages, or with an API key."""
 
@@ -261,11 +264,11 @@ class Customer:
     browser: Browser
     email: str
 
-    @property
+    @cached_property
     def tenant_id(self) -> str:
         return self._place()[0]
 
-    @property
+    @cached_property
     def project_id(self) -> str:
         return self._place()[1]
 

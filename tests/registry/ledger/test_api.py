@@ -18,8 +18,7 @@ def test_lines_carry_the_running_balance_newest_first(market: Marketplace) -> No
 
 def test_a_page_begins_where_the_one_above_ended(market: Marketplace) -> None:
     ana = market.customer(micros=0)
-    for _ in range(205):
-        market.fund(ana.tenant_id, 1_000)
+    market.fund(ana.tenant_id, *[1_000] * 205)
     program = ana.api()
 
     first = program.get("/api/v1/ledger").json
