@@ -16,7 +16,7 @@ SECRET_CHARACTERS = 52
 SECRET_PATTERN = re.compile(
     rf"nk_[{ALPHABET}]{{{SECRET_CHARACTERS}}}_(?P<registry_key_id>[0-9a-f]{{16}})", re.ASCII
 )
-PublicKeyText = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+PublicKeyText = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
 
 
 class EnrolRequest(msgspec.Struct, frozen=True):
@@ -31,7 +31,7 @@ class EnrolRequest(msgspec.Struct, frozen=True):
     agent_version: Label
     protocol: Annotated[int, msgspec.Meta(ge=1, le=1000)]
     boot_id: Label
-    gateway_url: Annotated[str, msgspec.Meta(max_length=256, pattern="^https?://[!-~]+$")]
+    gateway_url: Annotated[str, msgspec.Meta(max_length=256, pattern=r"^https?://[!-~]+\Z")]
     host: HostFacts
     accelerators: Annotated[tuple[AcceleratorFact, ...], msgspec.Meta(max_length=16)]
 
@@ -39,7 +39,7 @@ class EnrolRequest(msgspec.Struct, frozen=True):
 class TrustKey(msgspec.Struct, frozen=True):
     """A key of the registry, current or next."""
 
-    key_id: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{16}$")]
+    key_id: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{16}\Z")]
     public_key: PublicKeyText
 
 

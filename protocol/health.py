@@ -4,8 +4,10 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from protocol.observed import NO_ZERO_BYTE, Moment
+
 Severity = Literal["info", "warning", "critical"]
-Sentence = Annotated[str, msgspec.Meta(max_length=512)]
+Sentence = Annotated[str, msgspec.Meta(max_length=512, pattern=NO_ZERO_BYTE)]
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -17,9 +19,9 @@ class Finding(msgspec.Struct, frozen=True):
     remedy   what a person should do
     """
 
-    code: Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern="^[a-z0-9_]+$")]
+    code: Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[a-z0-9_]+\Z")]
     severity: Severity
-    subject: Annotated[str, msgspec.Meta(max_length=128)]
-    since_ms: Annotated[int, msgspec.Meta(ge=0)]
+    subject: Annotated[str, msgspec.Meta(max_length=128, pattern=NO_ZERO_BYTE)]
+    since_ms: Moment
     detail: Sentence
     remedy: Sentence

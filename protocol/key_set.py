@@ -27,7 +27,7 @@ class ApiKeyFact(msgspec.Struct, frozen=True):
     """
 
     key_id: Label
-    hash: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+    hash: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
     tenant_id: Label
     project_id: Label
     models: Annotated[tuple[Label, ...], msgspec.Meta(max_length=64)] = ()

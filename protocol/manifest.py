@@ -28,7 +28,7 @@ ENVIRONMENT_RESERVED = re.compile(
 )
 NAME_PATTERN = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,46}[a-z0-9])?", re.ASCII)
 
-AbsolutePath = Annotated[str, msgspec.Meta(max_length=256, pattern=r"^/[!-~]*$")]
+AbsolutePath = Annotated[str, msgspec.Meta(max_length=256, pattern=r"^/[!-~]*\Z")]
 Argument = Annotated[str, msgspec.Meta(max_length=4096)]
 PortNumber = Annotated[int, msgspec.Meta(ge=1024, le=65535)]
 

@@ -4,9 +4,14 @@ from typing import Annotated, Literal
 
 import msgspec
 
-Text = Annotated[str, msgspec.Meta(max_length=256)]
-Label = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+NO_ZERO_BYTE = r"^[^\x00]*\Z"
+"""PostgreSQL keeps no text with a zero byte in it; every text that is stored is bound by this."""
+
+Text = Annotated[str, msgspec.Meta(max_length=256, pattern=NO_ZERO_BYTE)]
+Label = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=NO_ZERO_BYTE)]
+ShortText = Annotated[str, msgspec.Meta(max_length=64, pattern=NO_ZERO_BYTE)]
 Moment = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
+Small = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
 
 ALLOCATIONS_MAX = 512
 ACCELERATORS_MAX = 16
@@ -24,11 +29,11 @@ class AcceleratorFact(msgspec.Struct, frozen=True):
     memory_mib: Moment | None
     simulated: bool
     healthy: bool
-    held_by: str | None = None
-    utilization_percent: int | None = None
-    memory_used_mib: int | None = None
-    temperature_c: int | None = None
-    power_mw: int | None = None
+    held_by: Label | None = None
+    utilization_percent: Small | None = None
+    memory_used_mib: Moment | None = None
+    temperature_c: Small | None = None
+    power_mw: Moment | None = None
 
 
 class ObservedAllocation(msgspec.Struct, frozen=True):
@@ -47,8 +52,8 @@ class ObservedAllocation(msgspec.Struct, frozen=True):
     started_at_ms: Moment | None = None
     ready_at_ms: Moment | None = None
     finished_at_ms: Moment | None = None
-    exit_code: int | None = None
-    failure: Annotated[str, msgspec.Meta(max_length=64)] | None = None
+    exit_code: Small | None = None
+    failure: ShortText | None = None
     accelerators: Annotated[tuple[Label, ...], msgspec.Meta(max_length=ACCELERATORS_MAX)] = ()
 
 
@@ -58,7 +63,7 @@ class ServedModel(msgspec.Struct, frozen=True):
     name: Label
     ready: bool
     context_tokens: Moment | None = None
-    owned_by: Annotated[str, msgspec.Meta(max_length=64)] = ""
+    owned_by: ShortText = ""
 
 
 class HostFacts(msgspec.Struct, frozen=True):

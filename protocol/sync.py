@@ -57,7 +57,7 @@ class SyncRequest(msgspec.Struct, frozen=True):
     boot_id: Label
     sequence: Moment
     sent_at_ms: Moment
-    gateway_url: Annotated[str, msgspec.Meta(max_length=256, pattern="^https?://[!-~]+$")]
+    gateway_url: Annotated[str, msgspec.Meta(max_length=256, pattern=r"^https?://[!-~]+\Z")]
     desired_generation: Moment
     key_set_version: Moment
     host: HostFacts

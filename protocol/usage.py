@@ -15,12 +15,20 @@ from protocol.refusal import LogRefused
 VERSION = 1
 INTERVAL_MS_MAX = 5 * MINUTE_MS
 ACCELERATORS_MAX = 16
+COUNT_MAX = 10**9
+"""The most tokens, images or calls one record may count: with more, a few records of a lying node
+would carry the sums of everybody's books past what a database can hold."""
+
+AMOUNT_MAX = 10**13
+"""The same for bytes, millijoules and MiB-seconds; the meters of time have their own bound."""
+
 
 GPU_MS = "gpu.ms"
 TOKENS_IN = "tok.in"
 TOKENS_OUT = "tok.out"
 REQUESTS = "req"
 TIME_METERS = frozenset({GPU_MS})
+AMOUNT_METERS = frozenset({"sto.mib_s", "net.out_b", "en.mj"})
 METERS = frozenset(
     {
         GPU_MS,
@@ -123,6 +131,11 @@ def read_entry(raw: bytes) -> Entry:
     return entry
 
 
+def quantity_max(meter: str) -> int:
+    """Return the most that one record of a meter may count."""
+    return AMOUNT_MAX if meter in AMOUNT_METERS else COUNT_MAX
+
+
 def _record(entry: Entry) -> Record:
     match entry:
         case Use():
@@ -171,6 +184,8 @@ def _use(record: Record) -> Use:
     )
     if use.meter not in METERS:
         raise LogRefused("meter_unknown", f"No meter is called {use.meter!r}.")
+    if use.quantity > quantity_max(use.meter):
+        raise LogRefused("quantity_implausible", "A record counts more than any node could do.")
     if not 0 < use.end_ms - use.begin_ms <= INTERVAL_MS_MAX:
         raise LogRefused("interval_wrong", "An interval is empty, reversed or over 300 s.")
     if hour_of(use.begin_ms) != hour_of(use.end_ms - 1):

@@ -188,7 +188,7 @@ def observed(run: Run, *, engine_fault: str | None) -> ObservedAllocation:
         allocation_id=run.allocation_id,
         phase=run.phase,
         since_ms=run.since_ms,
-        detail=detail[:DETAIL_CHARACTERS_MAX],
+        detail=detail[:DETAIL_CHARACTERS_MAX].replace("\x00", "?"),
         container_id=run.container_id,
         started_at_ms=run.started_at_ms,
         ready_at_ms=run.ready_at_ms,

@@ -176,6 +176,7 @@ def keep_accelerators(
         values = msgspec.structs.asdict(fact) | {
             "node_id": node_id,
             "position": position,
+            "memory_mib": fact.memory_mib or 0,
             "simulated": int(fact.simulated),
             "healthy": int(fact.healthy),
             "present": 1,

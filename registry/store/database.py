@@ -239,6 +239,8 @@ def _set_up_sqlite(connection: Any, _record: Any) -> None:
         "synchronous = FULL",
         "foreign_keys = ON",
         "trusted_schema = OFF",
+        # Else INSERT OR REPLACE would delete a row of an append-only table past its trigger.
+        "recursive_triggers = ON",
     ):
         connection.execute(f"PRAGMA {pragma}").close()
 

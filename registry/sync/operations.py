@@ -15,7 +15,6 @@ from protocol.sync import LogAnswer, LogProblem, SyncAnswer, SyncRequest
 from registry.access.queries import get_key_set_version, list_key_owners, list_keys_for_node
 from registry.allocations.operations import list_desired, observe
 from registry.allocations.queries import hourly_by_tenant, list_owners_on
-from registry.audit.operations import record
 from registry.catalogue.queries import list_prices
 from registry.gateway.operations import record_models
 from registry.incidents.operations import (
@@ -81,8 +80,7 @@ class Caller:
 def caller_of(db: Db, call: SignedCall, *, now_ms: int) -> Caller | SignatureRefused:
     """Return which node signed the call, or why that is not believed.
 
-    The nonce is spent by asking.  A refusal is noted: at the node whose key was named, else in the
-    audit.
+    The nonce is spent by asking.  A refusal is noted at the node whose key was named, if any was.
     """
     known: list[Node] = []
 
@@ -153,6 +151,7 @@ def list_owners(db: Db, node_id: str, ids: Sequence[str]) -> Mapping[str, OwnerF
             project_id=one.project_id,
             sku=one.sku_id,
             accelerator_count=one.accelerator_count,
+            since_ms=one.created_at_ms,
             released_at_ms=one.release_at_ms,
         )
         for one in list_owners_on(db, node_id, ids)
@@ -202,16 +201,7 @@ def verify_everything(
 
 def _note_refused(db: Db, node: Node | None, refused: SignatureRefused, *, now_ms: int) -> None:
     if node is None:
-        record(
-            db,
-            actor="unknown",
-            action="node.sync",
-            object_id="",
-            tenant_id=None,
-            detail={"code": refused.code},
-            result="refused",
-            now_ms=now_ms,
-        )
+        # A stranger's call is a line of the log and no more: rows would let anybody fill the disk.
         return
     finding = Finding(
         code=refused.code,

@@ -32,7 +32,7 @@ from registry.usage.log_state import (
 from registry.usage.tally import Tally
 
 AHEAD_MS_MAX = 300_000
-"""How far an entry's time may lie ahead of our clock."""
+"""How far an entry's time may lie ahead of our clock, or an opening's before its launch."""
 
 NO_LEASE = LeaseStanding(tenant_id="", node_id="", amount=0, settled=0, state="open")
 """What lease id 0 stands for: nothing was ever granted for it, so nothing is charged."""
@@ -168,6 +168,10 @@ class _Rules:
                 "accelerator_count",
                 f"An allocation of {owner.accelerator_count} accelerators opened with more.",
             )
+        if opened.at_ms < owner.since_ms - AHEAD_MS_MAX:
+            raise LogRefused("opened_before_launch", "An allocation opened before it was launched.")
+        if opened.at_ms < self._standing.counted_to_ms:
+            raise LogRefused("interval_overlap", "An earlier log of this node counted this time.")
         last = self._standing.openings.get(opened.allocation_id)
         if last is not None and (last.closed_at_ms is None or opened.at_ms < last.closed_at_ms):
             raise LogRefused("opened_twice", "An allocation opened while it was open.")

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from protocol.canonical import INTEGER_LIMIT, TEXT
 from protocol.clock import HOUR_MS
 from protocol.refusal import LogRefused
-from protocol.usage import INTERVAL_MS_MAX, METERS, Entry, Use, read_entry
+from protocol.usage import COUNT_MAX, INTERVAL_MS_MAX, METERS, Entry, Use, read_entry
 
 COUNT = "0|[1-9][0-9]{0,15}"
 METER = "|".join(re.escape(meter) for meter in sorted(METERS))
@@ -43,6 +43,7 @@ def _use(line: tuple[str, ...]) -> Use | None:
         0 < end_ms - begin_ms <= INTERVAL_MS_MAX
         and begin_ms // HOUR_MS == (end_ms - 1) // HOUR_MS
         and count <= total < INTEGER_LIMIT
+        and count <= COUNT_MAX
         and end_ms < INTEGER_LIMIT
         and lease_id < INTEGER_LIMIT
     )

@@ -106,6 +106,7 @@ class OwnerFact:
 
     sku               the only one its owner may use; None for an API key, which may use any model
     accelerator_count how many it was sold
+    since_ms          when it was asked for: nothing can have been used before
     released_at_ms    when its release was asked for: nothing is charged from then on
     """
 
@@ -113,6 +114,7 @@ class OwnerFact:
     project_id: str
     sku: str | None = None
     accelerator_count: int = 0
+    since_ms: int = 0
     released_at_ms: int | None = None
 
 
@@ -120,7 +122,8 @@ class OwnerFact:
 class Standing:
     """Everything the rules between entries look at; it moves on entry by entry.
 
-    owners  allocations of this node and API keys, by id
+    owners         allocations of this node and API keys, by id
+    counted_to_ms  up to when earlier epochs of the node's log have counted time
     """
 
     owners: Mapping[str, OwnerFact]
@@ -128,3 +131,4 @@ class Standing:
     streams: dict[StreamKey, Stream] = field(default_factory=dict)
     openings: dict[str, Opening] = field(default_factory=dict)
     accelerators: dict[str, AcceleratorUse] = field(default_factory=dict)
+    counted_to_ms: int = 0

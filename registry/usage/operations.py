@@ -298,6 +298,7 @@ def _standing(db: Db, log: Log, entries: Sequence[Entry], surroundings: Surround
         streams=queries.list_streams(db, log, owners),
         openings=queries.list_openings(db, log, owners),
         accelerators=queries.list_accelerator_uses(db, log),
+        counted_to_ms=queries.counted_to_ms(db, log),
     )
 
 

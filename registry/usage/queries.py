@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Row, Table, and_, delete, func, insert, se
 
 from protocol.clock import DAY_MS
 from protocol.merkle import HASH_BYTES, Frontier, read_frontier
+from protocol.usage import TIME_METERS
 from registry.store.database import Db
 from registry.store.tables import usage as tables
 from registry.usage.log_state import AcceleratorUse, Log, Opening, Stream, StreamKey
@@ -229,6 +230,14 @@ def list_accelerator_uses(db: Db, log: Log) -> dict[str, AcceleratorUse]:
     held = tables.accelerator_use
     rows = db.rows(select(held).where(_is(held, log)))
     return {row.uuid: AcceleratorUse(row.held_by, row.since_ms) for row in rows}
+
+
+def counted_to_ms(db: Db, log: Log) -> int:
+    """Return up to when earlier epochs of this log's node have counted time; 0 if none did."""
+    stream = tables.stream.c
+    earlier = and_(stream.node_id == log.node_id, stream.epoch < log.epoch)
+    timed = stream.meter.in_(sorted(TIME_METERS))
+    return int(db.value(select(func.max(stream.end_ms)).where(earlier, timed)) or 0)
 
 
 def upsert_streams(db: Db, log: Log, streams: Mapping[StreamKey, Stream]) -> None:

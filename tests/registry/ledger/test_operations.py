@@ -206,3 +206,19 @@ def _use(db: Db, src: str, micros: int, at_ms: int = 2) -> None:
     charge = UsageCharge(by_class={"gpu": micros}, charged=micros, overrun=0, late=0)
     journal = usage(src=src, at_ms=at_ms, purse=get_purse(db, "t_1"), charge=charge)
     assert post(db, journal) is not None
+
+
+REPLACED = (
+    "INSERT OR REPLACE INTO posting (journal_id, account, micros) "
+    "SELECT journal_id, account, micros * 2 FROM posting"
+)
+
+
+def test_what_was_posted_cannot_be_replaced_or_truncated(databases: Databases) -> None:
+    with books(databases) as database:
+        with database.unit() as db:
+            give(db, "t_1", 100)
+        change = REPLACED if database.is_sqlite else "TRUNCATE posting"
+
+        with pytest.raises(DBAPIError, match="append-only"), database.unit() as db:
+            db.execute(text(change))

@@ -157,15 +157,6 @@ def test_attack_47_whatever_a_node_says_of_an_allocation_nothing_breaks(
     assert liar.says().status_code == 200
 
 
-def test_attack_54_an_allocation_named_twice_in_one_call_breaks_nothing(liar: Liar) -> None:
-    allocation_id = liar.market.customer().launched()
-    twice = [observed(allocation_id, phase="exited", failure="exited")] * 2
-
-    answer = liar.says(allocations=twice)
-
-    assert answer.status_code in (200, 400), answer.text
-
-
 def test_attack_51_a_gpu_of_another_node_is_found_out(liar: Liar) -> None:
     add_online_node(liar.market, "other-1", first=2)
 

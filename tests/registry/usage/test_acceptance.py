@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 
 from protocol.refusal import LogRefused
-from protocol.usage import GPU_MS, Entry, Heartbeat
+from protocol.usage import COUNT_MAX, GPU_MS, Entry, Heartbeat, entry_bytes, read_entry
 from registry.rating.price_book import PriceBook
 from registry.usage.acceptance import AHEAD_MS_MAX, Accepted, accept
+from registry.usage.entries import read_entries
 from registry.usage.log_state import LeaseStanding, Standing
 from registry.usage.tally import Tally
 from tests.registry.recording import (
@@ -253,11 +254,47 @@ def test_a_heartbeat_changes_nothing() -> None:
     assert tally.tenants == {}
 
 
+def test_attack_48_no_time_is_taken_from_before_the_launch() -> None:
+    launched_ms = START_MS + AHEAD_MS_MAX
+
+    _accept([opened("a_1", "GPU-1"), FIRST], since_ms=launched_ms)
+    with pytest.raises(LogRefused) as refused:
+        _accept([opened("a_1", "GPU-1")], since_ms=launched_ms + 1)
+
+    assert refused.value.code == "opened_before_launch"
+
+
+def test_attack_48_no_time_is_taken_again_in_a_new_epoch() -> None:
+    _accept([opened("a_1", "GPU-1"), FIRST], counted_to_ms=START_MS)
+    with pytest.raises(LogRefused) as refused:
+        _accept([opened("a_1", "GPU-1")], counted_to_ms=START_MS + 1)
+
+    assert refused.value.code == "interval_overlap"
+
+
+def test_attack_47_a_record_of_more_than_any_node_could_do_is_refused() -> None:
+    raw = entry_bytes(tokens(COUNT_MAX + 1, before=0, lease_id=1)).decode()
+
+    for read in (lambda: read_entry(raw.encode()), lambda: read_entries([raw], first_index=0)):
+        with pytest.raises(LogRefused) as refused:
+            read()
+        assert refused.value.code == "quantity_implausible"
+
+
 def _accept(
-    entries: list[Entry], *, first_index: int = 0, released_at_ms: int | None = None
+    entries: list[Entry],
+    *,
+    first_index: int = 0,
+    since_ms: int = 0,
+    released_at_ms: int | None = None,
+    counted_to_ms: int = 0,
 ) -> tuple[Accepted, Standing, Tally]:
-    owners = OWNERS | {"a_1": replace(OWNERS["a_1"], released_at_ms=released_at_ms)}
-    standing = Standing(owners=owners, leases={at: replace(lease) for at, lease in LEASES.items()})
+    owner = replace(OWNERS["a_1"], since_ms=since_ms, released_at_ms=released_at_ms)
+    standing = Standing(
+        owners=OWNERS | {"a_1": owner},
+        leases={at: replace(lease) for at, lease in LEASES.items()},
+        counted_to_ms=counted_to_ms,
+    )
     tally = Tally(PriceBook(PRICES), site_id="s_1", share_basis_points=7_000)
     accepted = accept(
         entries,

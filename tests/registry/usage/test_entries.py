@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocol.refusal import LogRefused
-from protocol.usage import METERS, Entry, Heartbeat, Use, entry_bytes, read_entry
+from protocol.usage import COUNT_MAX, METERS, Entry, Heartbeat, Use, entry_bytes, read_entry
 from registry.usage.entries import read_entries
 from tests.registry.recording import START_MS, closed, lease_closed, opened, tokens
 
@@ -17,7 +17,7 @@ uses = st.builds(
     ),
     begin=st.integers(0, 10**6).map(lambda at: at * 300_000),
     width=st.integers(1, 300_000),
-    quantity=st.integers(0, 2**52),
+    quantity=st.integers(0, COUNT_MAX),
     before=st.integers(0, 2**52 - 1),
     meter=st.sampled_from(sorted(METERS)),
     owner=texts,
