@@ -1,6 +1,7 @@
 """Launch, release, and what a node's report moves: each one unit of work."""
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from protocol.desired import DesiredAllocation
@@ -17,7 +18,7 @@ from registry.allocations import queries
 from registry.allocations.launch_form import LaunchForm
 from registry.allocations.placement import Candidate, Wish, placed
 from registry.allocations.progress import fact, happening
-from registry.allocations.queries import Allocation
+from registry.allocations.queries import Allocation, Promised
 from registry.audit.operations import record
 from registry.catalogue.queries import Sku, get_sku, list_prices, list_skus
 from registry.leases.operations import grant_first
@@ -55,11 +56,11 @@ class Market:
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """Every enrolled node, their accelerators, and how many each node has promised."""
+    """Every enrolled node, their accelerators, and what each node has promised."""
 
     nodes: tuple[Node, ...]
     cards: tuple[NodeAccelerator, ...]
-    held: dict[str, int]
+    promised: tuple[Promised, ...]
 
 
 def launch(
@@ -157,7 +158,7 @@ def fleet(db: Db) -> Fleet:
     return Fleet(
         nodes=tuple(nodes),
         cards=tuple(list_every_accelerator(db, [node.node_id for node in nodes])),
-        held=queries.held_by_node(db),
+        promised=tuple(queries.list_promised(db)),
     )
 
 
@@ -167,15 +168,28 @@ def candidates(fleet: Fleet, model: str, *, market: Market, now_ms: int) -> tupl
     for card in fleet.cards:
         if card.model == model:
             cards.setdefault(card.node_id, []).append(card)
+    held = {one.node_id: one.accelerators for one in fleet.promised if one.model == model}
+    site_of = {node.node_id: node.site_id for node in fleet.nodes}
+    used_w = Counter[str]()
+    for one in fleet.promised:
+        used_w[site_of.get(one.node_id, "")] += one.power_w
     return tuple(
-        _candidate(
-            node,
-            cards.get(node.node_id, []),
-            held=fleet.held.get(node.node_id, 0),
+        Candidate(
+            node_id=node.node_id,
+            node_name=node.name,
+            site_id=node.site_id,
+            site_name=node.site_name,
+            country=node.country,
+            standing=standing(node.last_contact_at_ms, now_ms=now_ms),
             blocked_by=market.blocking.get(node.node_id),
-            now_ms=now_ms,
+            free=max(0, sum(card.healthy for card in own) - held.get(node.node_id, 0)),
+            total=len(own),
+            simulated=node.simulated,
+            site_power_w=node.site_power_w,
+            site_used_w=used_w[node.site_id],
         )
         for node in fleet.nodes
+        for own in [cards.get(node.node_id, [])]
     )
 
 
@@ -285,31 +299,6 @@ def _write_path(db: Db, made: Allocation, *, sku: Sku, node: Candidate) -> None:
         fact_text=f"Placed on {node.node_name} at {node.site_name}.",
         actor="registry",
         now_ms=made.created_at_ms,
-    )
-
-
-def _candidate(
-    node: Node,
-    cards: Sequence[NodeAccelerator],
-    *,
-    held: int,
-    blocked_by: str | None,
-    now_ms: int,
-) -> Candidate:
-    healthy = sum(card.healthy for card in cards)
-    return Candidate(
-        node_id=node.node_id,
-        node_name=node.name,
-        site_id=node.site_id,
-        site_name=node.site_name,
-        country=node.country,
-        standing=standing(node.last_contact_at_ms, now_ms=now_ms),
-        blocked_by=blocked_by,
-        free=max(0, healthy - held),
-        total=len(cards),
-        simulated=node.simulated,
-        site_power_w=node.site_power_w,
-        site_used_w=0,
     )
 
 

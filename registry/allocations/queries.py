@@ -74,6 +74,16 @@ class Allocation:
     exit_code: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Promised:
+    """Accelerators of one model that a node has promised, and what they draw at full load."""
+
+    node_id: str
+    model: str
+    accelerators: int
+    power_w: int
+
+
 def insert_allocation(db: Db, made: Allocation) -> None:
     """Add an allocation."""
     values = {name: getattr(made, name) for name in made.__slots__}
@@ -132,19 +142,29 @@ def list_owners_on(db: Db, node_id: str, ids: Sequence[str]) -> list[Allocation]
     return [_read(row) for row in db.execute(wanted)]
 
 
-def held_by_node(db: Db) -> dict[str, int]:
-    """Return how many accelerators each node has promised, by node id."""
+def list_promised(db: Db) -> list[Promised]:
+    """Return what nodes have promised, summed by node and accelerator model."""
+    count = allocation.c.accelerator_count
     rows = db.execute(
-        select(allocation.c.node_id, func.sum(allocation.c.accelerator_count).label("held"))
+        select(
+            allocation.c.node_id,
+            sku.c.accelerator_model,
+            func.sum(count).label("accelerators"),
+            func.sum(sku.c.power_w * count / sku.c.accelerator_count).label("power_w"),
+        )
+        .join(sku, sku.c.sku_id == allocation.c.sku_id)
         .where(
             or_(
                 allocation.c.state.in_([state.value for state in HOLDING]),
                 allocation.c.cleaned_at_ms.is_(None),
             )
         )
-        .group_by(allocation.c.node_id)
+        .group_by(allocation.c.node_id, sku.c.accelerator_model)
     )
-    return {row.node_id: int(row.held) for row in rows}
+    return [
+        Promised(row.node_id, row.accelerator_model, int(row.accelerators), int(row.power_w))
+        for row in rows
+    ]
 
 
 def hourly_by_tenant(db: Db, node_id: str) -> dict[str, int]:
