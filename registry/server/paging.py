@@ -14,6 +14,7 @@ from web.view_models.parts import Paging
 
 PAGE_ROWS = 50
 CURSOR_CHARACTERS_MAX = 512
+KEY_MAX = 2**53 - 1
 
 T = TypeVar("T")
 
@@ -28,7 +29,7 @@ def cursor() -> tuple[str | int, ...] | None:
         key = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
     except (binascii.Error, ValueError, RecursionError):
         key = None
-    if not isinstance(key, list) or not all(type(part) in (str, int) for part in key):
+    if not isinstance(key, list) or not all(map(_is_key_part, key)):
         raise Refusal(
             code="cursor_unreadable",
             status=400,
@@ -46,6 +47,13 @@ def page_of(
     shown = list(rows[:size])
     following = _url(key(shown[-1])) if len(rows) > size else None
     return shown, Paging(next_url=following, first_url=_url(None) if cursor() else None)
+
+
+def _is_key_part(part: object) -> bool:
+    """Whether every database takes it: a whole number it can hold, or text it can keep."""
+    if isinstance(part, str):
+        return part.isprintable()
+    return type(part) is int and abs(part) <= KEY_MAX
 
 
 def _url(key: tuple[str | int, ...] | None) -> str:

@@ -148,6 +148,7 @@ def find_actor() -> Actor | None:
     """Return who is signed in by cookie, or None."""
     if "actor" not in g:
         g.actor = _found(frame().find_person, session_token())
+        g.session_is_over = g.actor is None and bool(session_token())
     found: Actor | None = g.actor
     return found
 
@@ -194,7 +195,7 @@ def signed_in_anywhere(view: Callable[P, T]) -> Callable[P, T]:
 
 def expire_bad_session(answer: Response) -> Response:
     """Take a session's cookie away when the session is over; runs after every view."""
-    if "actor" in g and g.actor is None and session_token() and not bearer_token():
+    if g.get("session_is_over", False):
         answer.delete_cookie(SESSION_COOKIE, secure=True, httponly=True, samesite="Lax")
     return answer
 

@@ -77,7 +77,7 @@ def download_receipt(origin: str, index: int) -> ResponseReturnValue:
     return answer
 
 
-@pages.get("/billing/ledger/<int:journal_id>/receipt")
+@pages.get("/billing/ledger/<int(max=9007199254740991):journal_id>/receipt")
 @signed_in
 def find_receipt(journal_id: int) -> ResponseReturnValue:
     """Go on to the receipt of the last record that this entry of the ledger charges."""

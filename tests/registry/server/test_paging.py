@@ -1,5 +1,8 @@
 """Lists are paged by key, and a page that cannot be found is refused."""
 
+import base64
+import json
+
 import pytest
 from flask import Flask
 
@@ -26,6 +29,19 @@ def test_pages_follow_one_another_until_the_end() -> None:
     "text", ["!", "e30", "WzEuNV0", "W1tdXQ", "W3RydWVd", "bnVsbA", "x" * 2000, "é", "W1tb" * 120]
 )
 def test_a_page_that_cannot_be_found_is_refused(text: str) -> None:
+    with (
+        Flask("t").test_request_context("/things", query_string={"after": text}),
+        pytest.raises(Refusal) as refused,
+    ):
+        cursor()
+
+    assert refused.value.status == 400
+
+
+@pytest.mark.parametrize("part", [2**53, -(2**53), 2**70, "\x00", "\ud800", "a\nb"])
+def test_attack_95_a_key_that_no_database_takes_is_refused(part: str | int) -> None:
+    text = base64.urlsafe_b64encode(json.dumps([part]).encode()).decode()
+
     with (
         Flask("t").test_request_context("/things", query_string={"after": text}),
         pytest.raises(Refusal) as refused,
