@@ -128,19 +128,18 @@ class Site:
     def customer(self, who: str = "rich") -> Customer:
         return self.made.customers[who]
 
-    def body(self, *command: str, name: str = "") -> dict[str, Any]:
+    def body(self, sku: str = GPU_SKU) -> dict[str, Any]:
         """The JSON body of a launch."""
-        manifest = {"image": self.image, "command": list(command or FOREVER)}
-        name = name or f"work-{next(self.names)}"
-        return {"name": name, "sku": GPU_SKU, "manifest": manifest}
+        manifest = {"image": self.image, "command": list(FOREVER)}
+        return {"name": f"work-{next(self.names)}", "sku": sku, "manifest": manifest}
 
-    def launch(self, who: str = "rich") -> str:
+    def launch(self, who: str = "rich", sku: str = GPU_SKU) -> str:
         """Launch a workload, wait until it is active and used something; return its id."""
         self.wait("a node that sells", lambda: not self.open_findings())
         key = f"launch-{next(self.names):04d}-{time.monotonic_ns()}"
         with self.api(who) as api:
             answer = api.post(
-                "/api/v1/allocations", json=self.body(), headers={"Idempotency-Key": key}
+                "/api/v1/allocations", json=self.body(sku), headers={"Idempotency-Key": key}
             )
         assert answer.status_code == 201, answer.text
         allocation_id = str(answer.json()["data"]["id"])

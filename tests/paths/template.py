@@ -1,7 +1,7 @@
 """The folder every site of a run begins as: a registry that is set up, made once by its commands.
 
 Three organizations have a project and an API key each: `rich` has money, `thrifty` a little more
-than an hour of one GPU, `poor` nothing.  The rich one has many keys, for calls in many streams.
+than an hour of the dear GPU, `poor` nothing.  The rich one has many keys, for calls in many streams.
 """
 
 import io
@@ -23,7 +23,7 @@ from tests.services.shared import locked
 
 CATALOGUE = Path(__file__).with_name("catalogue.toml")
 KEYS = 40
-FUNDS = {"rich": "2500.00", "thrifty": "4.00", "poor": None}
+FUNDS = {"rich": "2500.00", "thrifty": "40.00", "poor": None}
 OWNER = "amina@demo.example"
 REGISTRY_TOML = """\
 demo = true
