@@ -71,6 +71,8 @@ def _show(console: Console, setting: Setting) -> None:
         console.print(f"  {what:<60}{amount:>14}")
     console.print(f"\nDashboard  {setting.registry_url}")
     console.print(f"Sign in    {steps.sign_in_link(setting)}", soft_wrap=True)
+    again = f"{setting.registry_url}/launch?from={setting.allocation_id}"
+    console.print(f"Launch     {again} (the form, filled in)", soft_wrap=True)
     console.print(f"Gateway    {setting.gateway_url}/v1 (model {steps.MODEL})")
     console.print("\nTry it:")
     console.print(
