@@ -10,7 +10,7 @@ from protocol.refusal import Refusal
 
 Seconds = Annotated[int, msgspec.Meta(ge=1, le=300)]
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
-Url = Annotated[str, msgspec.Meta(max_length=256, pattern="^https?://[!-~]+$")]
+Url = Annotated[str, msgspec.Meta(max_length=256, pattern=r"^https?://[!-~]+\Z")]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 
 FILE_BYTES_MAX = 65_536
@@ -55,11 +55,14 @@ class Engine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     url                   None takes DOCKER_HOST or the usual socket
     allowed_registries    registries from which images may be fetched; none by default
     site_networks         address ranges at this site that tenants must never reach
+    writable_root         whether tenants may ask for a root file system they can write; it has no
+                          limit of its own, so that one of them could fill this machine's disk
     """
 
     url: str | None = None
     allowed_registries: tuple[Name, ...] = ()
     site_networks: tuple[Name, ...] = ()
+    writable_root: bool = False
 
 
 class Metering(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

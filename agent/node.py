@@ -207,6 +207,7 @@ def _allocations(rooms: Rooms) -> AllocationLoop:
                 node_id=rooms.identity.node_id,
                 demo=rooms.config.demo,
                 allowed_registries=rooms.config.engine.allowed_registries,
+                writable_root=rooms.config.engine.writable_root,
             ),
             moment=partial(_moment, rooms),
             on_change=lambda: rooms.wake("metering", "sync", "backends"),

@@ -68,7 +68,7 @@ class NodePolicy:
     allowed_registries: tuple[str, ...] = ()
     cpu_milli: int | None = None
     memory_mib: int | None = None
-    writable_root: bool = True
+    writable_root: bool = False
     resolvers: tuple[str, ...] = RESOLVERS_DEFAULT
     runtime: str = "runc"
 

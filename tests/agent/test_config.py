@@ -15,6 +15,7 @@ def test_the_address_of_the_registry_is_enough(tmp_path: Path) -> None:
 
     assert config.metering.tick_s == 60
     assert not config.demo
+    assert not config.engine.writable_root
     assert gateway_url(config, 8090) == "http://127.0.0.1:8090"
 
 

@@ -54,7 +54,7 @@ def spec_for(
     )
     return container_spec(
         order(fresh_id("allocation"), manifest),
-        NodePolicy(node_id=node_id),
+        NodePolicy(node_id=node_id, writable_root=writable),
         generation=1,
         holdings=[],
         image=facts,

@@ -2,6 +2,7 @@
 
 import copy
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -22,7 +23,7 @@ from protocol.refusal import Refusal
 from tests.fakes.orders import IMAGE, numbered_id, order
 
 SECCOMP = SECCOMP_PATH.read_text()
-POLICY = NodePolicy(node_id=numbered_id("node", 1))
+POLICY = NodePolicy(node_id=numbered_id("node", 1), writable_root=True)
 FACTS = ImageFacts(image_id="sha256:" + "cd" * 32, architecture="amd64", environment=("PATH=/bin",))
 FORBIDDEN = (
     "Binds",
@@ -107,6 +108,20 @@ def test_nothing_a_manifest_says_weakens_the_container(
     environment = dict(entry.partition("=")[::2] for entry in asked["Env"])
     assert environment["NVIDIA_VISIBLE_DEVICES"] == (",".join(real) or "void")
     assert not any(name.startswith(("LD_", "DOCKER_")) for name in environment)
+
+
+def test_attack_107_a_root_without_a_limit_needs_the_site_to_allow_it() -> None:
+    manifest = Manifest(image=IMAGE, read_only_root=False)
+    closed = replace(POLICY, writable_root=NodePolicy(node_id="n").writable_root)
+
+    assert not spec_of(numbered_id("allocation", 1), manifest=manifest).read_only_root
+    with pytest.raises(Refusal) as refused:
+        spec_of(numbered_id("allocation", 1), manifest=manifest, policy=closed)
+
+    assert (refused.value.code, refused.value.field) == (
+        "writable_root_not_allowed",
+        "read_only_root",
+    )
 
 
 def test_each_allocation_has_a_user_a_bridge_and_a_name_of_its_own() -> None:
@@ -258,10 +273,11 @@ def spec_of(
     image: ImageFacts = FACTS,
     generation: int = 1,
     guarded: bool = True,
+    policy: NodePolicy = POLICY,
 ) -> ContainerSpec:
     return container_spec(
         order(allocation_id, manifest),
-        POLICY,
+        policy,
         generation=generation,
         holdings=[],
         image=image,
