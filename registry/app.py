@@ -28,7 +28,7 @@ from registry.allocations.panels import workload_row
 from registry.allocations.views import pages as allocations_pages
 from registry.catalogue.api import api as catalogue_api
 from registry.config import Config, database_url, read_secret
-from registry.drivers.keyfile import read_key, read_or_create_key
+from registry.drivers.keyfile import read_key
 from registry.drivers.mail import OutboxMail, SmtpMail
 from registry.gateway.api import api as gateway_api
 from registry.incidents.queries import list_open
@@ -136,8 +136,8 @@ def wall_ms() -> int:
 
 
 def settings_of(config: Config) -> Settings:
-    """Return what views need of the configuration, with the registry's keys read or made."""
-    key = read_or_create_key(Path(config.key_file))
+    """Return what views need of the configuration, with the registry's keys read."""
+    key = read_key(Path(config.key_file))
     keys = [key] if config.next_key_file is None else [key, read_key(Path(config.next_key_file))]
     return Settings(
         base_url=config.base_url,

@@ -15,10 +15,11 @@ from protocol.refusal import Fault, Refusal
 from protocol.signing import public_bytes
 from registry.commands import SET_UP, Console, json_option, told
 from registry.config import Config, database_url
-from registry.drivers.keyfile import read_or_create_key
+from registry.drivers.keyfile import read_key, read_or_create_key
 from registry.jobs import run_jobs
+from registry.nodes.queries import list_nodes
 from registry.server.logs import set_up_logs
-from registry.store.database import Database
+from registry.store.database import Database, DatabaseAway
 from registry.store.migrate import check_schema, migrate
 from registry.sync.operations import verify_everything
 
@@ -30,6 +31,8 @@ CONFIG_VARIABLE = "OUTSTATION_REGISTRY_CONFIG"
 """Names the configuration to the workers of gunicorn (registry/wsgi.py)."""
 
 REQUEST_LINE_BYTES_MAX = 8190
+PRIVATE_UMASK = 0o077
+"""Nobody else reads what the registry writes: database, letters, key."""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -79,8 +82,16 @@ def jobs(console_: Console) -> None:
 def migrate_(console_: Console, *, as_json: bool) -> None:
     """Bring the database to the schema of this version."""
     config = console_.config()
+    path = Path(config.key_file)
+    if path.exists():
+        read_key(path)
     migrate(database_url(config))
-    read_or_create_key(Path(config.key_file))
+    if not path.exists() and console_.run(list_nodes):
+        raise Fault(
+            f"key file {path}: is not there, and nodes know this registry by its key; restore it "
+            "from your backup."
+        )
+    read_or_create_key(path)
     told({"version": __version__}, "The database has the schema of this version.", as_json=as_json)
 
 
@@ -95,7 +106,7 @@ def ledger() -> None:
 def verify(console_: Console, *, as_json: bool) -> None:
     """Recompute every balance from postings and raw logs; exit code 11 on any difference."""
     config = console_.config()
-    key = read_or_create_key(Path(config.key_file))
+    key = read_key(Path(config.key_file))
     report = console_.run(
         verify_everything,
         domain=config.domain,
@@ -118,11 +129,14 @@ for command in SET_UP:
 def main() -> None:
     """Run the command line; a refusal is one sentence and its remedy."""
     as_json = "--json" in sys.argv
+    os.umask(PRIVATE_UMASK)
     try:
         registry(standalone_mode=False)
     except (Refusal, Fault) as stopped:
         code = stopped.code if isinstance(stopped, Refusal) else "fault"
         message = stopped.message if isinstance(stopped, Refusal) else str(stopped)
+        if isinstance(stopped, DatabaseAway):
+            message = f"{message} ({stopped.why})"
         hint = stopped.hint if isinstance(stopped, Refusal) else ""
         if as_json:
             error = {"code": code, "message": message, "hint": hint}

@@ -21,7 +21,7 @@ from registry.apps.operations import publish
 from registry.catalogue.operations import load_catalogue
 from registry.catalogue.sku import read_catalogue
 from registry.config import Config, database_url, read_config
-from registry.drivers.keyfile import read_or_create_key
+from registry.drivers.keyfile import read_key
 from registry.incidents.queries import list_open
 from registry.ledger.operations import add_funds
 from registry.ledger.queries import get_balance
@@ -342,4 +342,4 @@ def _issue(db: Db, node_id: str, *, registry_key_id: str) -> tuple[str, str]:
 
 
 def _registry_key_id(config: Config) -> str:
-    return key_id(public_bytes(read_or_create_key(Path(config.key_file))))
+    return key_id(public_bytes(read_key(Path(config.key_file))))

@@ -30,6 +30,11 @@ DUTY_MS = MINUTE_MS
 """How long the acting process may be silent before another takes over."""
 
 STEP_MS = 5 * SECOND_MS
+OTHER_ACTS = "another process acts"
+NOTHING_DUE = "nothing is due"
+IDLE = frozenset({OTHER_ACTS, NOTHING_DUE})
+"""Reports that would only fill the log."""
+
 SIGN_INS_KEPT_MS = 30 * DAY_MS
 
 
@@ -86,9 +91,9 @@ class Duty:
             hold_duty, DUTY, holder=self._holder, until_ms=now_ms + DUTY_MS, now_ms=now_ms
         )
         if not holds:
-            return "another process acts"
+            return OTHER_ACTS
         due = [job for job in JOBS if now_ms - self._last(job) >= job.period_ms]
-        return ", ".join(self._did(job, now_ms) for job in due) or "nothing is due"
+        return ", ".join(self._did(job, now_ms) for job in due) or NOTHING_DUE
 
     def _last(self, job: Job) -> int:
         return self._done_at_ms.get(job.name, 0)
@@ -117,7 +122,17 @@ def run_jobs(config: Config, *, holder: str) -> None:
     duty = Duty(database, holder=holder, clock=wall_ms)
     try:
         while not stop.is_set():
-            log.info("jobs", extra={"report": duty.once()})
+            run_round(duty)
             stop.wait(STEP_MS / SECOND_MS)
     finally:
         database.close()
+
+
+def run_round(duty: Duty) -> None:
+    """Do one round; a database that is busy or away is there for the next one."""
+    try:
+        report = duty.once()
+    except Refusal as refusal:
+        log.error("jobs wait", extra={"why": str(refusal)}, exc_info=refusal.__cause__)
+    else:
+        log.log(logging.DEBUG if report in IDLE else logging.INFO, "jobs", extra={"report": report})

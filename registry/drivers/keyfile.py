@@ -1,4 +1,4 @@
-"""The registry's Ed25519 key on disk: made on the first start, readable by its owner alone."""
+"""The registry's Ed25519 key on disk: made by the first migrate, readable by its owner alone."""
 
 import os
 import re
@@ -26,6 +26,11 @@ def read_key(path: Path) -> SigningKey:
         with path.open("r", encoding="ascii") as file:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
             text = file.read(256)
+    except FileNotFoundError as error:
+        raise Fault(
+            f"key file {path}: is not there; restore it from a backup, correct key_file, or for a "
+            "new registry run outstation-registry migrate."
+        ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise Fault(f"key file {path}: cannot be read ({error}).") from error
     if mode & 0o077:

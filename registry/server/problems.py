@@ -149,7 +149,7 @@ def _page(refusal: Refusal, shell: Callable[[], Shell]) -> str:
         status=refusal.status,
         code=refusal.code,
         title=refusal.message,
-        means=MAYBE_DONE if refusal.status == 500 else NOTHING_DONE,
+        means=MAYBE_DONE if refusal.status >= 500 else NOTHING_DONE,
         remedy=refusal.hint,
         request_id=request_id(),
         links=_links(refusal),

@@ -13,7 +13,8 @@ from typing import Any, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, CursorResult, Row, Table, create_engine, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.sql import Executable
 
 from protocol.refusal import Refusal
@@ -27,6 +28,11 @@ RETRY_AFTER_S = 2
 RERUN_STATES = frozenset({"40001", "40P01"})
 """SQLSTATE of a serialization failure and of a deadlock."""
 
+AWAY_STATES = ("08", "53", "57P")
+"""How the SQLSTATE begins of a server that is gone, full, or going down."""
+
+AWAY_NAMES = ("SQLITE_CANTOPEN", "SQLITE_FULL", "SQLITE_IOERR")
+
 RERUN_KEYS = frozenset({"pk_audit_event"})
 """Unique keys that two units may reach for at once: the later one runs again with the next."""
 
@@ -38,6 +44,20 @@ Values = Mapping[str, Any]
 
 class Conflict(Exception):
     """Two units met and this one must run again; nothing of it was kept."""
+
+
+class DatabaseAway(Refusal):
+    """The database cannot be reached or written; `why` is for the operator alone."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(
+            code="database_away",
+            status=503,
+            message="The registry's database cannot be used at present.",
+            hint="Send the same request again in a moment; it is done once.",
+            retry_after_s=RETRY_AFTER_S,
+        )
+        self.why = why
 
 
 class Db:
@@ -227,7 +247,22 @@ def _translated() -> Iterator[None]:
             raise Conflict from error
         if getattr(error.orig, "sqlite_errorname", "").startswith("SQLITE_BUSY"):
             raise busy() from error
+        if _is_away(error):
+            raise DatabaseAway(str(error.orig)) from error
         raise
+    except PoolTimeout:
+        raise busy() from None
+
+
+def _is_away(error: DBAPIError) -> bool:
+    name = getattr(error.orig, "sqlite_errorname", None)
+    if name is not None:
+        return str(name).startswith(AWAY_NAMES)
+    # A server that was never reached gives no state.
+    state = getattr(error.orig, "sqlstate", None)
+    if state is None:
+        return error.connection_invalidated or isinstance(error, OperationalError)
+    return str(state).startswith(AWAY_STATES)
 
 
 def _set_up_sqlite(connection: Any, _record: Any) -> None:

@@ -16,6 +16,7 @@ from registry.accounts.letters import Letter
 from registry.accounts.operations import Caller
 from registry.app import create_app
 from registry.config import Config, Mail
+from registry.drivers.keyfile import read_or_create_key
 from registry.server.application import Application
 from registry.store.database import Database
 from registry.store.migrate import migrate
@@ -147,6 +148,7 @@ def running(
         trusted_hosts=trusted_hosts,
         platform_admins=(ADMIN,),
     )
+    read_or_create_key(Path(config.key_file))
     database = Database(url)
     clock, entropy, mail = SetClock(), CountedEntropy(), KeptMail()
     app = create_app(config, database=database, clock=clock, entropy=entropy, mail=mail)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from protocol.clock import MINUTE_MS
-from registry.jobs import DUTY_MS, Duty
+from registry.jobs import DUTY_MS, Duty, run_round
 from registry.store.database import Database
 from registry.store.migrate import migrate
 from tests.services.databases import Databases
@@ -58,3 +58,13 @@ def test_a_job_is_done_again_only_when_it_is_due(database: Database) -> None:
 
     assert early == "nothing is due"
     assert duty.once() == "leases 0, nonces 0"
+
+
+def test_a_round_without_a_database_ends_and_the_next_one_comes(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    away = Database("sqlite:////proc/none/registry.db")
+
+    run_round(Duty(away, holder="a", clock=SetClock()))
+
+    assert [record.message for record in caplog.records] == ["jobs wait"]

@@ -53,3 +53,10 @@ def test_a_file_that_holds_no_key_is_refused(tmp_path: Path, text: str) -> None:
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(Fault, match="cannot be made"):
         read_or_create_key(tmp_path / "none" / "registry.key")
+
+
+def test_reading_never_makes_a_key(tmp_path: Path) -> None:
+    with pytest.raises(Fault, match=r"is not there; restore it"):
+        read_key(tmp_path / "registry.key")
+
+    assert list(tmp_path.iterdir()) == []

@@ -8,7 +8,7 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.exc import DBAPIError
 
 from protocol.refusal import Refusal
-from registry.store.database import Conflict, Database, Db, rerun
+from registry.store.database import Conflict, Database, DatabaseAway, Db, rerun
 from registry.store.migrate import migrate
 from registry.store.tables.server import idempotent_answer
 from tests.services.databases import Databases
@@ -168,3 +168,20 @@ def _keys(database: Database) -> list[str]:
 def _bodies(database: Database) -> list[str]:
     with database.reading() as db:
         return [row.body for row in db.rows(select(idempotent_answer.c.body))]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sqlite:////proc/none/registry.db",
+        "postgresql+psycopg://nobody@127.0.0.1:1/none?connect_timeout=2",
+    ],
+)
+def test_a_database_that_cannot_be_reached_is_said_and_is_worth_another_try(url: str) -> None:
+    database = Database(url)
+
+    with pytest.raises(DatabaseAway) as away, database.unit():
+        pass
+
+    assert (away.value.status, away.value.why != "") == (503, True)
+    assert away.value.retry_after_s is not None
