@@ -1,7 +1,7 @@
 """The folder every site of a run begins as: a registry that is set up, made once by its commands.
 
 Three organizations have a project and an API key each: `rich` has money, `thrifty` a little more
-than an hour of the dear GPU, `poor` nothing.  The rich one has many keys, for calls in many streams.
+than an hour of the dear GPU, `poor` nothing.  The rich one has many keys: calls in many streams.
 """
 
 import io

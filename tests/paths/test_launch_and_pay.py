@@ -81,6 +81,30 @@ def test_a_launch_without_balance_says_what_is_short_and_makes_nothing(site: Sit
     assert site.count_made() == before
 
 
+def test_an_image_that_this_site_does_not_take_fails_with_its_name_and_costs_nothing(
+    site: Site,
+) -> None:
+    wallet, body = site.wallet("rich"), site.body()
+    body["manifest"]["image"] = f"nowhere.example/absent@sha256:{'0' * 64}"
+    site.wait("a node that sells", lambda: not site.open_findings())
+    with site.api() as api:
+        answer = api.post(
+            "/api/v1/allocations", json=body, headers={"Idempotency-Key": "image-nowhere"}
+        )
+    assert answer.status_code == 201, answer.text
+    allocation_id = answer.json()["data"]["id"]
+
+    site.wait("its end", lambda: site.show(allocation_id)["state"] == "failed")
+    shown = site.show(allocation_id)
+    assert "nowhere.example" in shown["fact"], shown
+    assert shown["reason"]
+    assert shown["charging"] is False
+    assert site.containers() == []
+    site.wait_until_billed()
+    assert site.wallet("rich") == wallet
+    assert site.uses(allocation_id) == []
+
+
 def test_a_lease_that_is_spent_stops_calls_and_work_and_never_overdraws(site: Site) -> None:
     key = site.customer("thrifty").key
     site.setting.registry("catalogue", "load", str(DEAR))
