@@ -15,7 +15,13 @@ from agent.accelerators.accelerator import (
 )
 from agent.accelerators.queries import list_claims
 from agent.allocations.operations import Inventory
-from agent.allocations.queries import EGRESS, ENGINE, find_engine_fault, list_observed
+from agent.allocations.queries import (
+    EGRESS,
+    ENGINE,
+    find_engine_fault,
+    list_observed,
+    list_runs,
+)
 from agent.gateway.backends import Backends
 from agent.gateway.metered import Figures
 from agent.health.facts import Facts, HostReading, accelerator_readings
@@ -119,6 +125,7 @@ class Observer:
             registry_silent_ms=None if heard_ms is None else boot_ms - heard_ms,
             log_fault=kept.log_fault,
             egress_fault=kept.egress_fault,
+            networked_containers=kept.networked,
         )
 
     async def scrape(self) -> Scrape:
@@ -188,6 +195,7 @@ class _Kept:
     contact: Contact
     engine_fault: str | None
     egress_fault: str | None
+    networked: int
     log_fault: str | None
     log_entries: int | None
 
@@ -201,6 +209,7 @@ def _kept(db: Db) -> _Kept:
         contact=find_contact(db),
         engine_fault=find_engine_fault(db, ENGINE),
         egress_fault=find_engine_fault(db, EGRESS),
+        networked=sum(bool(run.address) for run in list_runs(db)),
         log_fault=find_log_fault(db),
         log_entries=usage_log.frontier.size if usage_log is not None else None,
     )

@@ -45,7 +45,8 @@ class Facts:
     clock_skew_ms      our clock minus the registry's; None before the first sync
     registry_silent_ms since its last answer, by boottime; None on a node that is not enrolled
     log_fault          why the usage log is not intact
-    egress_fault       why containers could reach the site's network
+    egress_fault       why the rules that keep containers off the site's network do not stand
+    networked_containers  how many containers run that have a network
     """
 
     at_ms: int
@@ -58,6 +59,7 @@ class Facts:
     registry_silent_ms: int | None = None
     log_fault: str | None = None
     egress_fault: str | None = None
+    networked_containers: int = 0
 
 
 def accelerator_readings(

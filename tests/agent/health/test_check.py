@@ -76,7 +76,7 @@ def test_a_sentence_of_a_third_party_is_cut_to_what_the_wire_takes() -> None:
         (with_host(memory_available_mib=100), "memory_low"),
         (with_facts(docker_fault="refused"), "docker_down"),
         (with_facts(log_fault="a gap"), "log_broken"),
-        (with_facts(egress_fault="no rules"), "egress_unprotected"),
+        (with_facts(egress_fault="no rules", networked_containers=1), "egress_unprotected"),
         (with_facts(driver_fault="no driver"), "driver_missing"),
     ],
 )

@@ -48,7 +48,13 @@ def test_every_check_is_asked() -> None:
 ILL = [
     (with_facts(docker_fault="connection refused"), "docker_down", "critical", "docker"),
     (with_facts(log_fault="entry 7 is not canonical"), "log_broken", "critical", "usage_log"),
-    (with_facts(egress_fault="no rules are installed"), "egress_unprotected", "critical", "egress"),
+    (with_facts(egress_fault="no rules stand"), "egress_unprotected", "warning", "egress"),
+    (
+        with_facts(egress_fault="no rules stand", networked_containers=2),
+        "egress_unprotected",
+        "critical",
+        "egress",
+    ),
     (with_facts(driver_fault="No driver answers."), "driver_missing", "critical", "driver"),
     (with_card(loss="it has fallen off the bus"), "gpu_lost", "critical", "GPU-1"),
     (with_card(temperature_c=87), "gpu_hot", "warning", "GPU-1"),
