@@ -85,11 +85,16 @@ def list_keys(db: Db, tenant_id: str) -> list[ApiKey]:
     return [_key(row) for row in db.rows(statement.order_by(api_key.c.api_key_id.desc()))]
 
 
-def list_key_owners(db: Db, ids: Sequence[str]) -> list[tuple[str, str, str]]:
-    """Return (key, tenant, project) of those of the ids that are keys, revoked ones too."""
-    wanted = select(api_key.c.api_key_id, api_key.c.tenant_id, api_key.c.project_id)
-    rows = db.rows(wanted.where(api_key.c.api_key_id.in_(list(ids))))
-    return [(row.api_key_id, row.tenant_id, row.project_id) for row in rows]
+def list_key_owners(db: Db, ids: Sequence[str]) -> list[tuple[str, str, str, int | None]]:
+    """Return (key, tenant, project, end) of those of the ids that are keys.
+
+    The end is when the key was revoked or expires, whichever comes first; None for neither.
+    """
+    owners = []
+    for row in db.rows(select(api_key).where(api_key.c.api_key_id.in_(list(ids)))):
+        ends = [at_ms for at_ms in (row.revoked_at_ms, row.expires_at_ms) if at_ms is not None]
+        owners.append((row.api_key_id, row.tenant_id, row.project_id, min(ends, default=None)))
+    return owners
 
 
 def count_keys(db: Db, tenant_id: str) -> int:

@@ -38,6 +38,9 @@ from registry.tenants.roles import Actor, require
 BLOCKING: frozenset[Severity] = frozenset({"critical"})
 """Findings of this severity take a node off the market."""
 
+EVENTS_TOLD_MAX = 200
+"""A state path of so many steps takes no more of a node's words, only what moves the state."""
+
 HOURS_MIN = 1
 """A launch must be affordable for this long."""
 
@@ -135,10 +138,13 @@ def release(db: Db, allocation_id: str, *, actor: Actor, now_ms: int) -> Allocat
 
 
 def observe(db: Db, node_id: str, seen: Iterable[ObservedAllocation], *, now_ms: int) -> None:
-    """Take in what a node sees of its allocations; what it says of another node's is ignored."""
+    """Take in what a node sees of its allocations; what it says of another node's is ignored.
+
+    Of two reports of one allocation the last counts.
+    """
     known = {one.allocation_id: one for one in queries.list_on_node(db, node_id)}
     changed = False
-    for report in seen:
+    for report in {one.allocation_id: one for one in seen}.values():
         found = known.get(report.allocation_id)
         if found is not None:
             changed |= _observe_one(db, found, report, now_ms=now_ms)
@@ -306,7 +312,8 @@ def _observe_one(db: Db, found: Allocation, seen: ObservedAllocation, *, now_ms:
     """Take in one report; return whether what the node should do changed by it."""
     happened = happening(found.state, seen)
     is_news = (seen.phase, seen.detail) != (found.phase, found.phase_detail)
-    if is_news and happened is None and found.state is State.PROVISIONING:
+    tells = is_news and happened is None and found.state is State.PROVISIONING
+    if tells and queries.count_events(db, found.allocation_id) < EVENTS_TOLD_MAX:
         queries.insert_event(
             db,
             found.allocation_id,

@@ -104,6 +104,12 @@ def insert_event(
     )
 
 
+def count_events(db: Db, allocation_id: str) -> int:
+    """Return how many steps the state path has."""
+    counted = select(func.count()).where(allocation_event.c.allocation_id == allocation_id)
+    return int(db.value(counted))
+
+
 def find_allocation(db: Db, allocation_id: str) -> Allocation | None:
     """Return the allocation, or None."""
     row = db.execute(

@@ -8,6 +8,8 @@ from registry.store.database import Db
 
 NODE = "node"
 REGISTRY = "registry"
+CLOSED_KEPT_MAX = 1_024
+"""How many of a node's findings are kept once they are over: a node may say anything, often."""
 
 
 def record_findings(db: Db, node_id: str, findings: Iterable[Finding], *, now_ms: int) -> None:
@@ -22,8 +24,11 @@ def record_findings(db: Db, node_id: str, findings: Iterable[Finding], *, now_ms
             queries.insert_finding(db, node_id, NODE, found, now_ms=now_ms)
         else:
             queries.change_finding(db, node_id, NODE, found)
-    for code, subject in known.keys() - reported.keys():
+    gone = known.keys() - reported.keys()
+    for code, subject in gone:
         queries.close_finding(db, node_id, NODE, code=code, subject=subject, now_ms=now_ms)
+    if gone:
+        queries.forget_closed(db, node_id, NODE, keep=CLOSED_KEPT_MAX)
 
 
 def settle_findings(

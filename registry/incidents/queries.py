@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, and_, select, update
+from sqlalchemy import ColumnElement, and_, delete, select, update
 
 from protocol.health import Finding
 from registry.store.database import Db
@@ -83,6 +83,20 @@ def close_finding(
         update(finding).where(_is(node_id, source, code, subject)).values(closed_at_ms=now_ms)
     )
     return closed.rowcount > 0
+
+
+def forget_closed(db: Db, node_id: str, source: str, *, keep: int) -> int:
+    """Delete a node's findings that are over, but for the `keep` newest; return how many."""
+    over = and_(
+        finding.c.node_id == node_id,
+        finding.c.source == source,
+        finding.c.closed_at_ms.is_not(None),
+    )
+    newest = finding.c.finding_id.desc()
+    last = db.value(select(finding.c.finding_id).where(over).order_by(newest).offset(keep).limit(1))
+    if last is None:
+        return 0
+    return db.write(delete(finding).where(over, finding.c.finding_id <= last))
 
 
 def _is(node_id: str, source: str, code: str, subject: str) -> ColumnElement[bool]:

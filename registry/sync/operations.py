@@ -31,6 +31,7 @@ from registry.nodes.operations import note_contact, spend_nonce
 from registry.nodes.queries import Node, find_node_by_key, get_node
 from registry.store.database import Db
 from registry.sync.answer import (
+    KEY_SET_LIFE_MS,
     desired_due,
     key_set_due,
     next_interval_ms,
@@ -144,7 +145,10 @@ def sync(
 
 
 def list_owners(db: Db, node_id: str, ids: Sequence[str]) -> Mapping[str, OwnerFact]:
-    """Return who pays for streams: allocations of this node, and API keys, by id."""
+    """Return who pays for streams: allocations of this node, and API keys, by id.
+
+    A key pays no longer than a node that heard nothing of its end may honour it.
+    """
     allocations = {
         one.allocation_id: OwnerFact(
             tenant_id=one.tenant_id,
@@ -157,8 +161,12 @@ def list_owners(db: Db, node_id: str, ids: Sequence[str]) -> Mapping[str, OwnerF
         for one in list_owners_on(db, node_id, ids)
     }
     keys = {
-        key_id: OwnerFact(tenant_id=tenant_id, project_id=project_id)
-        for key_id, tenant_id, project_id in list_key_owners(db, ids)
+        key_id: OwnerFact(
+            tenant_id=tenant_id,
+            project_id=project_id,
+            released_at_ms=None if ends_at_ms is None else ends_at_ms + KEY_SET_LIFE_MS,
+        )
+        for key_id, tenant_id, project_id, ends_at_ms in list_key_owners(db, ids)
     }
     return allocations | keys
 

@@ -35,6 +35,7 @@ from registry.usage.recount import (
     Part,
     Recount,
     UsageReport,
+    owner_at,
     parts_of,
     usage_src,
     whole_parts,
@@ -257,7 +258,7 @@ def _taken_in(
         accepted_at_ms=witness.now_ms,
     )
     entries = read_entries(added.entries, first_index=log.size)
-    standing = _standing(db, log, entries, surroundings)
+    standing = _standing(db, log, entries, surroundings, witness.now_ms)
     skus = sorted({entry.sku for entry in entries if isinstance(entry, Use)})
     tally = Tally(
         PriceBook(surroundings.list_prices(db, skus)),
@@ -289,11 +290,14 @@ def _repeated(db: Db, log: Log, checkpoint: Checkpoint) -> LogAnswer:
     return LogAnswer(epoch=log.epoch, size=log.size, cosignature=log.cosignature or None)
 
 
-def _standing(db: Db, log: Log, entries: Sequence[Entry], surroundings: Surroundings) -> Standing:
+def _standing(
+    db: Db, log: Log, entries: Sequence[Entry], surroundings: Surroundings, now_ms: int
+) -> Standing:
     """Return what the rules between these entries look at, as it is stored."""
     owners, leases = _ids(entries)
+    facts = surroundings.list_owners(db, log.node_id, owners)
     return Standing(
-        owners=surroundings.list_owners(db, log.node_id, owners),
+        owners={name: owner_at(fact, now_ms) for name, fact in facts.items()},
         leases=dict(surroundings.list_leases(db, leases)),
         streams=queries.list_streams(db, log, owners),
         openings=queries.list_openings(db, log, owners),

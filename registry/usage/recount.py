@@ -79,7 +79,7 @@ class Recount:
 
         owners, leases  as they stand today; what was not yet so at `part.at_ms` is left out
         """
-        self.standing.owners = {name: _owner_at(fact, part.at_ms) for name, fact in owners.items()}
+        self.standing.owners = {name: owner_at(fact, part.at_ms) for name, fact in owners.items()}
         for lease_id, lease in leases.items():
             found = self.standing.leases.setdefault(
                 lease_id, replace(lease, settled=0, state="open")
@@ -247,7 +247,8 @@ def _add_hour(hours: dict[Key, HourSum], key: Key, hour: HourSum) -> None:
     found.charged += hour.charged
 
 
-def _owner_at(fact: OwnerFact, at_ms: int) -> OwnerFact:
+def owner_at(fact: OwnerFact, at_ms: int) -> OwnerFact:
+    """Return who pays as it counted at a moment: a release that lay ahead was not one yet."""
     if fact.released_at_ms is not None and fact.released_at_ms > at_ms:
         return replace(fact, released_at_ms=None)
     return fact

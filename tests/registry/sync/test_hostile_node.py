@@ -9,10 +9,16 @@ from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
 from protocol.http_signature import signed_request_headers
-from protocol.observed import HostFacts
+from protocol.observed import HostFacts, ObservedAllocation
 from protocol.wire import pack
+from registry.allocations.operations import EVENTS_TOLD_MAX, observe
+from registry.incidents.operations import CLOSED_KEPT_MAX
 from registry.incidents.queries import list_open
+from registry.ledger.queries import get_balance
+from registry.store.tables.allocations import allocation_event
 from registry.store.tables.audit import audit_event
+from registry.store.tables.incidents import finding as kept_finding
+from registry.sync.answer import KEY_SET_LIFE_MS
 from tests.registry.marketplace import GPU_MODEL, Marketplace, add_online_node, uuid_of
 from tests.registry.rig import BASE_URL
 
@@ -187,3 +193,50 @@ def test_a_stranger_s_calls_fill_no_audit(liar: Liar) -> None:
 
     with liar.market.rig.database.reading() as db:
         assert db.value(count) == before
+
+
+def test_attack_54_a_node_s_words_fill_no_database(liar: Liar) -> None:
+    allocation_id = liar.market.customer().launched()
+
+    for call in range(6):
+        told = [observed(allocation_id, detail=f"{call} {at}") for at in range(64)]
+        said = [finding(subject=f"{call} {at}") for at in range(256)]
+        assert liar.says(allocations=told, findings=said).status_code == 200
+
+    with liar.market.rig.database.reading() as db:
+        assert db.value(select(func.count()).select_from(allocation_event)) <= 2 + 6
+        assert db.value(select(func.count()).select_from(kept_finding)) <= 256 + CLOSED_KEPT_MAX
+
+
+def test_a_state_path_takes_a_bounded_number_of_a_node_s_words(liar: Liar) -> None:
+    allocation_id = liar.market.customer().launched()
+
+    for call in range(EVENTS_TOLD_MAX + 5):
+        with liar.market.rig.database.unit() as db:
+            seen = ObservedAllocation(allocation_id, "pulling", since_ms=1, detail=f"{call}")
+            observe(db, liar.market.node_id, [seen], now_ms=liar.market.rig.clock())
+
+    with liar.market.rig.database.reading() as db:
+        count = db.value(select(func.count()).select_from(allocation_event))
+    assert count == EVENTS_TOLD_MAX
+
+
+def test_a_key_that_ended_long_ago_pays_for_nothing(liar: Liar) -> None:
+    customer = liar.market.customer()
+    customer.api()
+    tenant_id, project_id = customer.tenant_id, customer.project_id
+    page = customer.browser.get("/access/api-keys").text
+    key_id = page.partition('id="key-')[2].partition('"')[0]
+    assert customer.browser.post(f"/access/api-keys/{key_id}/revoke").status_code == 303
+    liar.market.rig.clock.forward(KEY_SET_LIFE_MS + 1)
+    before = balance_of(liar, tenant_id)
+
+    liar.market.calls(key_id, tenant_id, project_id, tokens=1_000_000)
+
+    assert balance_of(liar, tenant_id) == before
+
+
+def balance_of(liar: Liar, tenant_id: str) -> int:
+    """What a tenant has."""
+    with liar.market.rig.database.reading() as db:
+        return get_balance(db, tenant_id).total
