@@ -48,9 +48,9 @@ def test_every_check_is_asked() -> None:
 ILL = [
     (with_facts(docker_fault="connection refused"), "docker_down", "critical", "docker"),
     (with_facts(log_fault="entry 7 is not canonical"), "log_broken", "critical", "usage_log"),
-    (with_facts(egress_fault="no rules stand"), "egress_unprotected", "warning", "egress"),
+    (with_facts(egress_fault="no rules are installed"), "egress_unprotected", "warning", "egress"),
     (
-        with_facts(egress_fault="no rules stand", networked_containers=2),
+        with_facts(egress_fault="no rules are installed", networked_containers=2),
         "egress_unprotected",
         "critical",
         "egress",
