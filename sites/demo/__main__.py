@@ -9,11 +9,13 @@ from pathlib import Path
 from types import FrameType
 
 from rich.console import Console
+from rich.markup import escape
 
 from sites.demo import steps
 from sites.demo.processes import DemoFailed
 from sites.demo.setting import Setting, prepared
 
+INTERRUPTED = 130
 FOLDER = Path(".demo").resolve()
 STEPS = (
     ("Start the registry", steps.start_registry),
@@ -36,10 +38,11 @@ def main() -> int:
     try:
         setting = prepared(FOLDER)
     except DemoFailed as failed:
-        console.print(f"[red]✗[/] {failed}")
+        _complain(console, failed)
         return 1
     signal.signal(signal.SIGTERM, _interrupted)
     began = time.monotonic()
+    shown = False
     try:
         for title, step in STEPS:
             with console.status(title):
@@ -48,17 +51,21 @@ def main() -> int:
                 f"[green]✓[/] {said}  [dim]{time.monotonic() - began:.0f} s[/]", soft_wrap=True
             )
         _show(console, setting)
+        shown = True
         if not once:
             console.print("\nEverything stays up until Ctrl-C.")
             _watch(setting)
     except DemoFailed as failed:
-        console.print(f"[red]✗[/] {failed}", markup=True)
+        _complain(console, failed)
         console.print(f"Logs are in {setting.folder / 'logs'}.")
         return 1
     except KeyboardInterrupt:
         console.print("\nStopping.")
+        return 0 if shown and not once else INTERRUPTED
     finally:
-        steps.tear_down(setting)
+        is_down = _is_torn_down(console, setting)
+    if once and not is_down:
+        return 1
     if once:
         shutil.rmtree(setting.folder)
         console.print("All steps held; everything is torn down.")
@@ -83,6 +90,19 @@ def _show(console: Console, setting: Setting) -> None:
         soft_wrap=True,
         markup=False,
     )
+
+
+def _complain(console: Console, failed: DemoFailed) -> None:
+    console.print(f"[red]✗[/] {escape(str(failed))}", soft_wrap=True)
+
+
+def _is_torn_down(console: Console, setting: Setting) -> bool:
+    try:
+        steps.tear_down(setting)
+    except DemoFailed as failed:
+        _complain(console, failed)
+        return False
+    return True
 
 
 def _watch(setting: Setting) -> None:

@@ -15,6 +15,8 @@ import httpx
 STOP_S = 20.0
 STEP_S = 0.1
 SECRET_MODE = 0o600
+FOLDER_VARIABLE = "OUTSTATION_DEMO_FOLDER"
+"""Marks every program of a demo, so that the next one finds what a killed one left."""
 
 
 class DemoFailed(Exception):
@@ -39,6 +41,7 @@ class Programs:
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                env={**os.environ, FOLDER_VARIABLE: str(self.folder)},
             )
 
     def log_of(self, name: str) -> Path:
@@ -74,6 +77,17 @@ class Programs:
             if time.monotonic() > ends_at:
                 raise DemoFailed(f"{what}: not within {at_most_s:.0f} s. Logs: {self.folder}/logs")
             time.sleep(STEP_S)
+
+
+def stop_leftovers(folder: Path) -> None:
+    """Stop the programs of a demo in this folder whose own program was killed."""
+    mark = f"{FOLDER_VARIABLE}={folder}".encode()
+    for environ in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if mark in environ.read_bytes().split(b"\0"):
+                os.kill(int(environ.parent.name), signal.SIGKILL)
+        except OSError:
+            continue  # It has ended meanwhile, or is somebody else's.
 
 
 def program(name: str) -> str:

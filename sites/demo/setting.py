@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-from sites.demo.processes import DemoFailed, Programs, free_port, program
+from sites.demo.processes import DemoFailed, Programs, free_port, program, stop_leftovers
 
 OWNER = "amina@demo.example"
 ORGANIZATION = "Demo organization"
@@ -133,7 +133,7 @@ def prepared(folder: Path) -> Setting:
     except OSError:
         raise DemoFailed(f"A demo runs in {folder} already: stop it with Ctrl-C first.") from None
     if folder.exists():
-        shutil.rmtree(folder)
+        _clear(folder)
     for part in (folder, folder / "agent", folder / "outbox"):
         part.mkdir(parents=True, mode=0o700)
     setting = Setting(
@@ -166,14 +166,17 @@ def prepared(folder: Path) -> Setting:
 
 def ran(command: list[str], *, timeout_s: float, environment: dict[str, str] | None = None) -> Any:
     """Run a command of ours and return its `data`; its own words if it fails."""
-    done = subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        timeout=timeout_s,
-        env={**os.environ, **(environment or {})},
-        check=False,
-    )
+    try:
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            env={**os.environ, **(environment or {})},
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise DemoFailed(f"`{' '.join(command[:4])} …` took over {timeout_s:.0f} s") from None
     line = done.stdout.strip().splitlines()[-1] if done.stdout.strip() else ""
     try:
         answer = json.loads(line)
@@ -184,6 +187,17 @@ def ran(command: list[str], *, timeout_s: float, environment: dict[str, str] | N
         said = f"{error.get('message', '')} {error.get('hint', '')}".strip()
         raise DemoFailed(f"`{' '.join(command[:4])} …` said: {said or done.stderr.strip()}")
     return answer["data"]
+
+
+def _clear(folder: Path) -> None:
+    """Remove what a demo left that was killed: its programs, its containers, its files."""
+    stop_leftovers(folder)
+    agent_toml = folder / "agent.toml"
+    if agent_toml.exists():
+        command = [program("outstation-agent"), "--config", str(agent_toml), "clean", "--json"]
+        # A demo that ended before it was enrolled has nothing to clean and says so.
+        subprocess.run(command, capture_output=True, timeout=60, check=False)
+    shutil.rmtree(folder)
 
 
 def _port(wanted: int) -> int:

@@ -9,10 +9,11 @@ from typing import Any
 
 import httpx
 import openai
+from docker.errors import DockerException
 
 from protocol.money import show_amount
 from sites.demo.processes import DemoFailed, answers, program, write_secret
-from sites.demo.rootfs import load_image
+from sites.demo.rootfs import RootfsError, load_image
 from sites.demo.setting import ORGANIZATION, OWNER, SIMULATED_MODEL, SIMULATED_SKU, Setting
 
 HERE = Path(__file__).parent
@@ -95,7 +96,10 @@ def top_up(setting: Setting) -> str:
 
 def launch(setting: Setting) -> str:
     """Launch one container that holds a GPU, and wait until it is active."""
-    digest = load_image()
+    try:
+        digest = load_image()
+    except (RootfsError, DockerException) as error:
+        raise DemoFailed(f"The image cannot be made: {error}") from error
     made = setting.outstation(
         "launch",
         "--wait",
@@ -218,7 +222,7 @@ def sign_in_link(setting: Setting) -> str:
 def tear_down(setting: Setting) -> None:
     """Stop every program, then remove what the node made on the container engine."""
     setting.programs.stop()
-    if setting.node_id:
+    if (setting.folder / "agent" / "agent.db").exists():
         setting.agent("clean")
 
 
