@@ -135,9 +135,10 @@ def main() -> None:
     except (Refusal, Fault) as stopped:
         code = stopped.code if isinstance(stopped, Refusal) else "fault"
         message = stopped.message if isinstance(stopped, Refusal) else str(stopped)
-        if isinstance(stopped, DatabaseAway):
-            message = f"{message} ({stopped.why})"
         hint = stopped.hint if isinstance(stopped, Refusal) else ""
+        if isinstance(stopped, DatabaseAway):
+            message = f"database: cannot be used ({' '.join(stopped.why.split())})."
+            hint = "Start it, or correct `database` in the configuration."
         if as_json:
             error = {"code": code, "message": message, "hint": hint}
             click.echo(msgspec.json.encode({"ok": False, "error": error}).decode())
