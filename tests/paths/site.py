@@ -32,7 +32,7 @@ GPU_SKU = "sim-h100"
 GPU_PRICE = (2_500_000, 3_600_000)
 PRICES = {"gpu.ms": GPU_PRICE, "tok.in": (100, 1), "tok.out": (1_000, 1)}
 TICK_MS = 1_000
-WAIT_S = 30.0
+WAIT_S = 60.0
 LOG_END = 1_500
 FOREVER = ("sh", "-c", "trap 'exit 0' TERM; while :; do sleep 1 & wait $!; done")
 
@@ -59,6 +59,8 @@ class Site:
         echo = [program("outstation-agent"), "demo-echo", "--port", str(self.setting.echo_port)]
         self.setting.programs.start("echo", echo)
         self.start_registry()
+        models = f"http://127.0.0.1:{self.setting.echo_port}/v1/models"
+        self.wait("a model to serve", lambda: answers(models))
         self.enrol(self.setting.enrolment_secret)
         self.start_agent()
         self.wait("honoured keys and models", self._serves)

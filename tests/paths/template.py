@@ -8,6 +8,8 @@ import io
 import json
 import secrets
 import shutil
+import socket
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -104,7 +106,7 @@ def setting_in(folder: Path) -> Setting:
     """A demo's setting with a quick tick and ports of its own."""
     for part in (folder, folder / "agent", folder / "outbox"):
         part.mkdir(parents=True, mode=0o700, exist_ok=True)
-    registry, gateway, echo = secrets.SystemRandom().sample(PORTS, 3)
+    registry, gateway, echo = free_ports(3)
     ports = {"registry_port": registry, "gateway_port": gateway, "echo_port": echo}
     setting = Setting(
         folder=folder,
@@ -117,6 +119,18 @@ def setting_in(folder: Path) -> Setting:
     setting.registry_toml.write_text(REGISTRY_TOML.format(**ports))
     setting.agent_toml.write_text(AGENT_TOML.format(folder=folder, **ports))
     return setting
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of loopback that nobody listens on."""
+    found: list[int] = []
+    for port in secrets.SystemRandom().sample(PORTS, len(PORTS)):
+        with socket.socket() as listener, suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            found.append(port)
+        if len(found) == count:
+            break
+    return found
 
 
 def copied(made: Template, folder: Path) -> Setting:
