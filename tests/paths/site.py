@@ -4,7 +4,6 @@ It is made of the demo's own parts.  Whatever is killed is killed by its process
 cut would; whatever was made on this machine is taken away again in the end.
 """
 
-import fcntl
 import itertools
 import json
 import os
@@ -26,6 +25,7 @@ from agent.drivers.docker_request import LABEL_NODE
 from sites.demo.processes import DemoFailed, answers, program, write_secret
 from sites.demo.setting import Setting
 from tests.paths.template import Customer, Template, copied, template
+from tests.services.firewall import sharing_the_firewall
 
 MODEL = "demo-echo"
 GPU_SKU = "sim-h100"
@@ -371,20 +371,11 @@ def prepared_site(run_folder: Path, folder: Path, image_id: str) -> Iterator[Sit
     made = template(run_folder)
     setting = copied(made, folder)
     site = Site(setting, made, f"local/busybox@{image_id}")
-    with (run_folder / "sites.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_SH)
+    with sharing_the_firewall() as is_alone:
         try:
             yield site
         finally:
-            site.close(last=_is_alone(lock.fileno()))
-
-
-def _is_alone(lock: int) -> bool:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+            site.close(last=is_alone())
 
 
 def _rows(path: Path, sql: str, values: tuple[object, ...]) -> list[Any]:

@@ -32,6 +32,7 @@ from tests.services.containers import (
     remove_image,
     spec_for,
 )
+from tests.services.firewall import sharing_the_firewall
 
 pytestmark = pytest.mark.docker
 
@@ -219,11 +220,12 @@ def probe_image(docker_ready: None, tmp_path: Path) -> Iterator[str]:
 @contextmanager
 def guarded() -> Iterator[None]:
     """Have the rules in place; they stay if another node of this machine had put them there."""
-    found = EGRESS_CHAIN in run("iptables", "-S")
-    assert asyncio.run(Firewall().asserted()) is None
-    yield
-    if not found:
-        asyncio.run(Firewall().removed())
+    with sharing_the_firewall() as is_alone:
+        found = EGRESS_CHAIN in run("iptables", "-S")
+        assert asyncio.run(Firewall().asserted()) is None
+        yield
+        if not found and is_alone():
+            asyncio.run(Firewall().removed())
 
 
 async def reached(
