@@ -42,11 +42,12 @@ def gap_since(last_ms: int, *, boot_elapsed_ms: int, running_elapsed_ms: int) ->
 
 def intervals(begin_ms: int, end_ms: int, gap: Gap) -> list[Interval]:
     """Return [begin_ms, end_ms) cut into pieces in order; empty if it does not begin before."""
+    edges = (gap.begin_ms, gap.end_ms) if gap.begin_ms < gap.end_ms else ()
     pieces = []
     at_ms = begin_ms
     while at_ms < end_ms:
         cuts = [end_ms, next_hour(at_ms), at_ms + INTERVAL_MS_MAX]
-        cuts += [edge_ms for edge_ms in (gap.begin_ms, gap.end_ms) if edge_ms > at_ms]
+        cuts += [edge_ms for edge_ms in edges if edge_ms > at_ms]
         cut_ms = min(cuts)
         observed = not gap.begin_ms <= at_ms < gap.end_ms
         pieces.append(Interval(begin_ms=at_ms, end_ms=cut_ms, observed=observed))
