@@ -14,7 +14,7 @@ from cli.answers import Allocation, Balance, Me
 from cli.client import Client
 from cli.exits import stopped
 from cli.receipts import receipts, verify
-from cli.session import Session, forget_session, read_session, save_session
+from cli.session import checked_session, forget_session, read_session, save_session
 from cli.show import json_option
 
 WAIT_STEP_S = 0.5
@@ -35,7 +35,7 @@ def login(url: str, key_file: TextIO | None, *, as_json: bool) -> None:
         key = click.prompt("API key", hide_input=True, err=True).strip()
     else:
         key = sys.stdin.readline().strip()
-    session = Session(url=url.rstrip("/"), key=key)
+    session = checked_session(url, key)
     answer = Client(session).get("/api/v1/me", Me)
     path = save_session(session)
     if as_json:
@@ -126,10 +126,10 @@ def launch(
 
 
 @click.command(name="ls")
-@click.option("-a", "--all", "everything", is_flag=True, help="Ended ones too.")
+@click.option("-a", "--all", "everything", is_flag=True, help="Those of the history too.")
 @json_option
 def list_(*, everything: bool, as_json: bool) -> None:
-    """List workloads, youngest first."""
+    """List workloads that run or ended lately, youngest first."""
     answer = Client(read_session()).get(
         "/api/v1/allocations", tuple[Allocation, ...], all=int(everything)
     )

@@ -1,14 +1,20 @@
 """Where the command keeps whose key it uses: one file, readable by its owner alone."""
 
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 
+from cli.answers import Problem
 from cli.exits import Stopped, stopped
 
 FILE_MODE = 0o600
+
+
+URL_PATTERN = re.compile(r"https?://[!-~]+", re.ASCII)
+KEY_PATTERN = re.compile(r"[!-~]{1,200}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +23,24 @@ class Session:
 
     url: str
     key: str = field(repr=False)
+
+
+def checked_session(url: str, key: str) -> Session:
+    """Return the session of an address and a key that can be sent at all."""
+    if URL_PATTERN.fullmatch(url) is None:
+        problem = Problem(
+            code="address_invalid",
+            message=f"{url!r} is no address of a registry.",
+            hint="Write it as in the browser, for example https://registry.example.",
+        )
+        raise Stopped(problem, status=400)
+    if KEY_PATTERN.fullmatch(key) is None:
+        raise stopped(
+            "not_signed_in",
+            "This is no API key: it is empty, or holds blanks or characters that none has.",
+            "Copy it again from Keys, whole and on one line.",
+        )
+    return Session(url=url.rstrip("/"), key=key)
 
 
 def session_path() -> Path:
@@ -30,10 +54,10 @@ def read_session() -> Session:
     url = os.environ.get("OUTSTATION_URL")
     key = os.environ.get("OUTSTATION_API_KEY")
     if url and key:
-        return Session(url=url.rstrip("/"), key=key)
+        return checked_session(url, key)
     try:
         saved = msgspec.json.decode(session_path().read_bytes(), type=dict[str, str])
-        return Session(url=url or saved["url"], key=key or saved["key"])
+        return checked_session(url or saved["url"], key or saved["key"])
     except FileNotFoundError:
         raise _signed_out() from None
     except (msgspec.DecodeError, KeyError):

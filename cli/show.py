@@ -1,6 +1,7 @@
 """Tables for people, JSON for programs: data on stdout, hints on stderr."""
 
 import sys
+import time
 from collections.abc import Sequence
 
 import click
@@ -10,14 +11,12 @@ from rich.table import Table
 
 from cli.answers import Allocation, Balance
 from cli.exits import Stopped
+from protocol.clock import SECOND_MS
 from protocol.money import show_amount
 
+LINE_CHARACTERS_MAX = 1_000
+
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
-
-
-def console() -> Console:
-    """Return the console of stdout; without colours in a pipe or under NO_COLOR."""
-    return Console(highlight=False)
 
 
 def hint(text: str) -> None:
@@ -44,6 +43,11 @@ def show_stop(stop: Stopped, *, as_json: bool) -> None:
         hint(f"Request {stop.request_id}")
 
 
+def show_time(at_ms: int) -> str:
+    """Return a moment as the pages show it, in UTC: `2026-11-20 17:14:53Z`."""
+    return time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(at_ms // SECOND_MS))
+
+
 def show_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, right: int = 0) -> None:
     """Write a table whose last `right` columns hold figures."""
     table = Table(box=None, pad_edge=False)
@@ -52,7 +56,8 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, right: 
         table.add_column(column, justify="right" if figures else "left", no_wrap=True)
     for row in rows:
         table.add_row(*row)
-    console().print(table)
+    # A table that is too wide runs on: an id that is cut is of no use to anyone.
+    Console(highlight=False, width=LINE_CHARACTERS_MAX).print(table, crop=False)
 
 
 def show_allocations(found: Sequence[Allocation]) -> None:
@@ -85,7 +90,7 @@ def show_allocation(one: Allocation) -> None:
     click.echo(f"{one.accelerators} x {one.sku}{simulated} on {one.node}, {one.site}")
     click.echo(f"Spent so far {show_amount(one.spent_micros, one.currency)}")
     for event in one.events:
-        click.echo(f"  {event.at_ms}  {event.state:<22}{event.fact}")
+        click.echo(f"  {show_time(event.at_ms)}  {event.state:<22}{event.fact}")
     for receipt in one.receipts:
         click.echo(f"  receipt {receipt}")
 
@@ -96,7 +101,9 @@ def show_balance(balance: Balance) -> None:
     click.echo(f"{show_amount(balance.wallet_micros, balance.currency)} paid in and not used")
     if balance.promo_micros:
         click.echo(f"{show_amount(balance.promo_micros, balance.currency)} promotional credit")
-    click.echo(f"{show_amount(balance.held_micros, balance.currency)} held for running work")
+    click.echo(
+        f"{show_amount(balance.held_micros, balance.currency)} held at nodes for work and calls"
+    )
     click.echo(f"{show_amount(balance.hourly_micros, balance.currency)} per hour at present")
     if balance.state != "funded":
         hint(f"Balance is {balance.state}.")
