@@ -17,6 +17,7 @@ from protocol.money import read_amount, show_amount
 from protocol.signing import key_id, public_bytes
 from registry.access.operations import NewKey, create_key
 from registry.accounts.operations import Caller, ensure_person
+from registry.accounts.sign_in import read_email
 from registry.apps.operations import publish
 from registry.catalogue.operations import load_catalogue
 from registry.catalogue.sku import read_catalogue
@@ -33,6 +34,7 @@ from registry.sites.definition import NodeDefinition, read_site_definition
 from registry.sites.operations import add_site
 from registry.store.database import Database, Db
 from registry.store.migrate import check_schema
+from registry.tenants.naming import read_name
 from registry.tenants.operations import create_organization
 from registry.tenants.queries import get_tenant
 from registry.tenants.roles import SignedIn, console
@@ -93,7 +95,7 @@ def add_organization(console_: Console, name: str, owner: str, *, as_json: bool)
     admins = frozenset(console_.config().platform_admins)
 
     def work(db: Db) -> Any:
-        actor = _owner(db, owner, admins)
+        actor = _owner(db, read_email(owner), admins)
         return create_organization(
             db,
             name,
@@ -216,6 +218,7 @@ def top_up(
 ) -> None:
     """Note money that an organization paid in by bank transfer."""
     micros = read_amount(amount)
+    reference = read_name(reference, field="reference", label="The reference")
 
     def work(db: Db) -> dict[str, Any]:
         get_tenant(db, tenant_id)
@@ -301,7 +304,7 @@ def _owner(db: Db, email: str, admins: frozenset[str]) -> SignedIn:
         entropy=secrets.token_bytes,
         admins=admins,
     )
-    person = ensure_person(db, email.strip().lower(), caller=caller)
+    person = ensure_person(db, email, caller=caller)
     return SignedIn(
         person_id=person.person_id,
         api_key_id=None,

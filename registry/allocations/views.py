@@ -49,7 +49,7 @@ from registry.server.page import shell
 from registry.server.paging import PAGE_ROWS, cursor, page_of
 from registry.server.session import actor, db, new_id, now_ms, signed_in
 from registry.server.settings import settings
-from registry.sites.site import COUNTRIES
+from registry.sites.countries import COUNTRIES
 from registry.tenants.roles import may, not_found, require
 from registry.usage.queries import StreamCost, list_costs
 from web.view_models.allocations import ReceiptRow, WorkloadsPage

@@ -1,10 +1,15 @@
 """Money moves here and nowhere else."""
 
+from protocol.money import MICROS_PER_UNIT, show_amount
+from protocol.refusal import Refusal
 from registry.ledger import queries
 from registry.ledger.account_names import promo
 from registry.ledger.audit import BooksReport, checked_books
 from registry.ledger.postings import Journal, correction, off_balance, promo_grant, top_up
 from registry.store.database import Db
+
+TOP_UP_MICROS_MAX = 1_000_000_000 * MICROS_PER_UNIT
+"""More in one payment is a slip of the hand; a sum of several still stays exact in any JSON."""
 
 
 def post(db: Db, journal: Journal) -> int | None:
@@ -20,8 +25,33 @@ def post(db: Db, journal: Journal) -> int | None:
 def add_funds(
     db: Db, tenant_id: str, *, src: str, micros: int, memo: str, now_ms: int
 ) -> int | None:
-    """Note money that came in by bank; None if this payment was noted before."""
-    return post(db, top_up(src=src, tenant_id=tenant_id, micros=micros, at_ms=now_ms, memo=memo))
+    """Note money that came in by bank; None if this payment was noted before.
+
+    Refuses an amount of nothing or beyond TOP_UP_MICROS_MAX, and a payment that was noted before
+    with another amount or for another tenant.
+    """
+    if not 0 < micros <= TOP_UP_MICROS_MAX:
+        raise Refusal(
+            code="amount_out_of_range",
+            status=422,
+            message=f"amount: at least {show_amount(1)}, at most {show_amount(TOP_UP_MICROS_MAX)}.",
+            hint="Correct the amount; nothing was posted.",
+            field="amount",
+        )
+    journal = top_up(src=src, tenant_id=tenant_id, micros=micros, at_ms=now_ms, memo=memo)
+    journal_id = post(db, journal)
+    if journal_id is None:
+        before = queries.find_journal(db, src)
+        assert before is not None
+        if sorted(before.postings) != sorted(journal.postings):
+            raise Refusal(
+                code="reference_used",
+                status=409,
+                message=f"{before.memo} was noted before with another amount or organization.",
+                hint="Look at the bank's statement for this payment's own reference.",
+                field="reference",
+            )
+    return journal_id
 
 
 def grant_promo(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from registry.nodes.enrolment import EnrolmentSecret, state_of
 from registry.nodes.node import Node, NodeAccelerator
 from registry.nodes.standing import standing
-from registry.sites.site import COUNTRIES
+from registry.sites.countries import COUNTRIES
 from web.format import power
 from web.view_models.allocations import WorkloadRow
 from web.view_models.nodes import (

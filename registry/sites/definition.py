@@ -7,7 +7,8 @@ from typing import Annotated
 import msgspec
 
 from protocol.refusal import Refusal
-from registry.sites.site import CONNECTIVITIES, COUNTRIES, KINDS, POWER_KW_MAX, SiteFacts
+from registry.sites.countries import COUNTRIES
+from registry.sites.site import CONNECTIVITIES, KINDS, POWER_KW_MAX, SiteFacts
 
 DEFINITION_BYTES_MAX = 65_536
 NODES_MAX = 64
@@ -31,7 +32,7 @@ class SiteDefinition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     name: Name
     city: Name
-    country: Annotated[str, msgspec.Meta(pattern="^[A-Z]{2}$")]
+    country: Name
     kind: Name
     connectivity: Name
     power_kw: Annotated[int, msgspec.Meta(ge=1, le=POWER_KW_MAX)]
@@ -61,8 +62,9 @@ def read_site_definition(raw: bytes) -> SiteDefinition:
         raise _refused("file", f"is not TOML: {error}") from None
     except msgspec.ValidationError as error:
         raise _refused(_field(str(error)), str(error)) from None
+    if found.country not in COUNTRIES:
+        raise _refused("country", f"{found.country!r} is no two-letter code of ISO 3166-1")
     for field, value, known in (
-        ("country", found.country, COUNTRIES),
         ("kind", found.kind, KINDS),
         ("connectivity", found.connectivity, CONNECTIVITIES),
     ):

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from registry.sites.countries import COUNTRIES
+
 POWER_KW_MAX = 100_000
 
 KINDS = {
@@ -20,22 +22,6 @@ CONNECTIVITIES = {
     "mobile": "4G or 5G",
     "satellite": "Satellite",
 }
-COUNTRIES = {
-    "AE": "United Arab Emirates", "AR": "Argentina", "AT": "Austria", "AU": "Australia",
-    "BE": "Belgium", "BR": "Brazil", "CA": "Canada", "CH": "Switzerland", "CL": "Chile",
-    "CO": "Colombia", "CZ": "Czechia", "DE": "Germany", "DK": "Denmark", "EE": "Estonia",
-    "EG": "Egypt", "ES": "Spain", "ET": "Ethiopia", "FI": "Finland", "FR": "France",
-    "GB": "United Kingdom", "GH": "Ghana", "GR": "Greece", "HU": "Hungary", "ID": "Indonesia",
-    "IE": "Ireland", "IL": "Israel", "IN": "India", "IS": "Iceland", "IT": "Italy",
-    "JP": "Japan", "KE": "Kenya", "KR": "South Korea", "LT": "Lithuania", "LU": "Luxembourg",
-    "LV": "Latvia", "MA": "Morocco", "MU": "Mauritius", "MX": "Mexico", "MY": "Malaysia",
-    "NA": "Namibia", "NG": "Nigeria", "NL": "Netherlands", "NO": "Norway", "NZ": "New Zealand",
-    "PE": "Peru", "PH": "Philippines", "PL": "Poland", "PT": "Portugal", "RO": "Romania",
-    "RW": "Rwanda", "SA": "Saudi Arabia", "SE": "Sweden", "SG": "Singapore", "SI": "Slovenia",
-    "SK": "Slovakia", "SN": "Senegal", "TH": "Thailand", "TN": "Tunisia", "TR": "Türkiye",
-    "TZ": "Tanzania", "UA": "Ukraine", "UG": "Uganda", "US": "United States", "UY": "Uruguay",
-    "VN": "Vietnam", "ZA": "South Africa", "ZM": "Zambia",
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,9 @@ from registry.server.idempotency import Kept, once
 from registry.server.page import shell
 from registry.server.session import actor, db, new_id, now_ms, signed_in
 from registry.sites import operations, queries
+from registry.sites.countries import COUNTRIES
 from registry.sites.site import (
     CONNECTIVITIES,
-    COUNTRIES,
     KINDS,
     POWER_KW_MAX,
     Site,

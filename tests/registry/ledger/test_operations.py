@@ -4,7 +4,15 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from registry.ledger.operations import add_funds, grant_promo, post, reverse, verify
+from protocol.refusal import Refusal
+from registry.ledger.operations import (
+    TOP_UP_MICROS_MAX,
+    add_funds,
+    grant_promo,
+    post,
+    reverse,
+    verify,
+)
 from registry.ledger.postings import UsageCharge, top_up, usage
 from registry.ledger.queries import (
     change_credit_limit,
@@ -222,3 +230,30 @@ def test_what_was_posted_cannot_be_replaced_or_truncated(databases: Databases) -
 
         with pytest.raises(DBAPIError, match="append-only"), database.unit() as db:
             db.execute(text(change))
+
+
+@pytest.mark.parametrize("micros", [-1, 0, TOP_UP_MICROS_MAX + 1])
+def test_a_payment_of_nothing_or_beyond_all_bounds_is_refused(
+    databases: Databases, micros: int
+) -> None:
+    with books(databases) as database:
+        with database.unit() as db, pytest.raises(Refusal, match="amount_out_of_range"):
+            add_funds(db, "t_1", src="bank:7", micros=micros, memo="Transfer", now_ms=1)
+
+        with database.reading() as db:
+            assert find_journal(db, "bank:7") is None
+
+
+def test_a_payment_noted_again_is_done_once_and_with_another_amount_is_refused(
+    databases: Databases,
+) -> None:
+    with books(databases) as database, database.unit() as db:
+        first = add_funds(db, "t_1", src="bank:7", micros=5, memo="Transfer 7", now_ms=1)
+        again = add_funds(db, "t_1", src="bank:7", micros=5, memo="Transfer 7", now_ms=2)
+        for tenant_id, micros in (("t_1", 6), ("t_2", 5)):
+            with pytest.raises(Refusal, match="reference_used"):
+                add_funds(db, tenant_id, src="bank:7", micros=micros, memo="Transfer 7", now_ms=3)
+
+        assert first is not None
+        assert again is None
+        assert (get_balance(db, "t_1").wallet, get_balance(db, "t_2").wallet) == (5, 0)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from protocol.refusal import Refusal
+from registry.sites.countries import COUNTRIES
 from registry.sites.definition import read_site_definition
 
 GOOD = """
@@ -69,3 +70,15 @@ def test_what_is_wrong_is_named_by_its_field(before: str, after: str, field: str
 def test_a_file_that_is_far_too_large_is_refused_unread() -> None:
     with pytest.raises(Refusal, match="more than"):
         read_site_definition(b"#" * 70_000)
+
+
+@pytest.mark.parametrize("code", ["HR", "QA", "PK", "KE"])
+def test_a_site_may_stand_in_any_country(code: str) -> None:
+    assert code in COUNTRIES
+    assert len(COUNTRIES) == len(set(COUNTRIES.values())) == 249
+
+
+def test_the_example_is_a_site() -> None:
+    example = Path(__file__).parents[3] / "sites" / "example" / "site.toml"
+
+    assert read_site_definition(example.read_bytes()).nodes
