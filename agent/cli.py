@@ -21,11 +21,9 @@ from agent.store.database import open_for_reading
 from agent.sync.queries import get_identity, list_trusted
 from agent.usage_log.operations import audit_keys, verify_log
 from protocol import __version__
+from protocol.exits import INTERRUPTED, OTHER, VERIFICATION, error_object, exit_code_of
 from protocol.refusal import Fault, Refusal
 
-EXIT_FAULT = 1
-EXIT_REFUSED = 2
-EXIT_NOT_VERIFIED = 11
 SECRET_BYTES_MAX = 4096
 
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
@@ -145,7 +143,7 @@ def verify_log_(context: click.Context, *, as_json: bool) -> None:
     words = f"{report.size} entries, root {report.root}: {report.fault or 'intact'}"
     told(asdict(report) | {"intact": report.fault is None}, words, as_json=as_json)
     if report.fault is not None:
-        sys.exit(EXIT_NOT_VERIFIED)
+        sys.exit(VERIFICATION)
 
 
 @agent.command()
@@ -157,7 +155,7 @@ def doctor(context: click.Context, *, as_json: bool) -> None:
     lines = [f"{'ok' if one['ok'] else 'BAD':<4}{one['what']}: {one['detail']}" for one in report]
     told(report, "\n".join(lines), as_json=as_json)
     if not all(one["ok"] for one in report):
-        sys.exit(EXIT_FAULT)
+        sys.exit(OTHER)
 
 
 @agent.command()
@@ -190,18 +188,15 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except* (click.Abort, KeyboardInterrupt):
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
 
 
 def _end(stopped: BaseException, *, as_json: bool) -> None:
     while isinstance(stopped, BaseExceptionGroup):
         stopped = stopped.exceptions[0]
-    refused = isinstance(stopped, Refusal)
-    code = stopped.code if isinstance(stopped, Refusal) else "fault"
-    message = stopped.message if isinstance(stopped, Refusal) else str(stopped)
-    hint = stopped.hint if isinstance(stopped, Refusal) else ""
+    assert isinstance(stopped, (Refusal, Fault))
+    error = error_object(stopped)
     if as_json:
-        error = {"code": code, "message": message, "hint": hint}
         click.echo(msgspec.json.encode({"ok": False, "error": error}).decode())
-    click.echo(f"Error: {message} {hint}".strip(), err=True)
-    sys.exit(EXIT_REFUSED if refused else EXIT_FAULT)
+    click.echo(f"Error: {error['message']} {error['hint']}".strip(), err=True)
+    sys.exit(exit_code_of(stopped))

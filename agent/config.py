@@ -1,5 +1,6 @@
 """agent.toml, read once into one frozen Config; an unknown key stops the start and is named."""
 
+import ipaddress
 import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
@@ -104,6 +105,10 @@ def read_config(path: Path) -> Config:
         config = msgspec.convert(plain, Config)
     except msgspec.ValidationError as error:
         raise _refused(path, str(error), "Correct or remove that field.") from None
+    _check_engine(path, config)
+    names = [backend.name for backend in config.backends]
+    if len(set(names)) != len(names):
+        raise _refused(path, "backends: two have the same name", "Give each a name of its own.")
     if config.accelerators.source == "simulated" and not config.demo:
         raise _refused(
             path,
@@ -116,6 +121,18 @@ def read_config(path: Path) -> Config:
 def gateway_url(config: Config, port: int) -> str:
     """Return the address clients are told, for the port that the gateway listens on."""
     return config.gateway.public_url or f"http://{config.gateway.host}:{port}"
+
+
+def _check_engine(path: Path, config: Config) -> None:
+    for network in config.engine.site_networks:
+        try:
+            ipaddress.ip_network(network)
+        except ValueError as error:
+            raise _refused(
+                path,
+                f"engine.site_networks: {error}",
+                "Write networks as 10.20.0.0/16, with no bit set beyond the prefix.",
+            ) from None
 
 
 def _refused(path: Path, why: str, remedy: str) -> Refusal:

@@ -6,8 +6,9 @@ import click
 
 from cli import show
 from cli.commands import COMMANDS
-from cli.exits import INTERRUPTED, Stopped
+from cli.exits import Stopped
 from protocol import __version__
+from protocol.exits import INTERRUPTED
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

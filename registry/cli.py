@@ -11,6 +11,7 @@ import click
 import msgspec
 
 from protocol import __version__
+from protocol.exits import INTERRUPTED, VERIFICATION, error_object, exit_code_of
 from protocol.refusal import Fault, Refusal
 from protocol.signing import public_bytes
 from registry.commands import SET_UP, Console, json_option, told
@@ -22,10 +23,6 @@ from registry.server.logs import set_up_logs
 from registry.store.database import Database, DatabaseAway
 from registry.store.migrate import check_schema, migrate
 from registry.sync.operations import verify_everything
-
-EXIT_FAULT = 1
-EXIT_REFUSED = 2
-EXIT_NOT_VERIFIED = 11
 
 CONFIG_VARIABLE = "OUTSTATION_REGISTRY_CONFIG"
 """Names the configuration to the workers of gunicorn (registry/wsgi.py)."""
@@ -119,7 +116,7 @@ def verify(console_: Console, *, as_json: bool) -> None:
     )
     told(asdict(report), words, as_json=as_json)
     if report.problems:
-        sys.exit(EXIT_NOT_VERIFIED)
+        sys.exit(VERIFICATION)
 
 
 for command in SET_UP:
@@ -133,22 +130,19 @@ def main() -> None:
     try:
         registry(standalone_mode=False)
     except (Refusal, Fault) as stopped:
-        code = stopped.code if isinstance(stopped, Refusal) else "fault"
-        message = stopped.message if isinstance(stopped, Refusal) else str(stopped)
-        hint = stopped.hint if isinstance(stopped, Refusal) else ""
+        error = error_object(stopped)
         if isinstance(stopped, DatabaseAway):
-            message = f"database: cannot be used ({' '.join(stopped.why.split())})."
-            hint = "Start it, or correct `database` in the configuration."
+            error["message"] = f"database: cannot be used ({' '.join(stopped.why.split())})."
+            error["hint"] = "Start it, or correct `database` in the configuration."
         if as_json:
-            error = {"code": code, "message": message, "hint": hint}
             click.echo(msgspec.json.encode({"ok": False, "error": error}).decode())
-        click.echo(f"Error: {message} {hint}".strip(), err=True)
-        sys.exit(EXIT_REFUSED if isinstance(stopped, Refusal) else EXIT_FAULT)
+        click.echo(f"Error: {error['message']} {error['hint']}".strip(), err=True)
+        sys.exit(exit_code_of(stopped))
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
 
 
 def check_database(config: Config) -> None:

@@ -14,6 +14,7 @@ SQLITE = "sqlite:///"
 POSTGRESQL = "postgresql+psycopg://"
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 CONFIG_BYTES_MAX = 65_536
+PORT_MAX = 65_535
 
 Host = Annotated[str, msgspec.Meta(min_length=1, max_length=253)]
 FilePath = Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
@@ -116,6 +117,8 @@ def _checked(config: Config, path: Path) -> Config:
             "begins with http://, over which browsers keep no session",
             "Use https://; http:// is for localhost alone.",
         )
+    if int(config.listen.rpartition(":")[2]) > PORT_MAX:
+        raise _refused(path, "listen", "names no port", f"Write a port up to {PORT_MAX}.")
     if not config.database.startswith((SQLITE, POSTGRESQL)):
         raise _refused(
             path,

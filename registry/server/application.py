@@ -10,6 +10,7 @@ from protocol import __version__
 from protocol.wire import BODY_BYTES_MAX
 from registry.server import forms, headers, node_calls, page, problems, session
 from registry.server.assets import Assets
+from registry.server.queries import answers
 from registry.store.database import rerun
 from web import STATIC, TEMPLATES
 from web.environment import equip
@@ -77,7 +78,9 @@ def new_application(
 
 
 def show_life() -> ResponseReturnValue:
-    """Say that the registry answers, to anyone who watches."""
+    """Say that the registry and its database answer; 503 while the database is away."""
+    with session.db().reading() as db:
+        answers(db)
     return {"status": "ok"}
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import delete, literal, or_, select, update
 
 from registry.store.database import Db
 from registry.store.tables.server import duty, idempotent_answer
@@ -15,6 +15,11 @@ class Answer:
     asked_hash: str
     status: int
     body: str
+
+
+def answers(db: Db) -> None:
+    """Return if the database answers; raises as any query does if it does not."""
+    db.value(select(literal(1)))
 
 
 def find_answer(db: Db, *, scope: str, key: str, now_ms: int) -> Answer | None:

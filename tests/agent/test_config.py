@@ -33,6 +33,9 @@ def test_the_address_of_the_registry_is_enough(tmp_path: Path) -> None:
         (GOOD + '[accelerators]\nsource = "simulated"', "without demo = true"),
         (GOOD + '[[backends]]\nname = "x"', "url"),
         (GOOD + "[engine", "not TOML"),
+        (GOOD + '[engine]\nsite_networks = ["banana"]', "engine.site_networks"),
+        (GOOD + '[engine]\nsite_networks = ["10.0.0.1/8"]', "engine.site_networks"),
+        (GOOD + 2 * '[[backends]]\nname = "x"\nurl = "http://h"\n', "backends"),
     ],
 )
 def test_a_wrong_field_is_named_with_its_file(tmp_path: Path, text: str, words: str) -> None:

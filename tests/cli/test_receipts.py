@@ -8,9 +8,10 @@ import pytest
 from click.testing import CliRunner
 
 from cli.answers import ReceiptBundle
-from cli.exits import VERIFICATION, Stopped
+from cli.exits import Stopped
 from cli.receipts import verify
 from protocol.checkpoint import Checkpoint, cosignature, signed_checkpoint, witness_name
+from protocol.exits import VERIFICATION
 from protocol.merkle import EMPTY_FRONTIER, inclusion_proof, leaf_hash, subtrees_of
 from protocol.note import TYPE_COSIGNATURE, verifier_key
 from protocol.receipt import Receipt, receipt_text

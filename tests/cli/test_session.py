@@ -5,8 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from cli.exits import NOT_SIGNED_IN, Stopped
-from cli.session import Session, forget_session, read_session, save_session, session_path
+from cli.exits import Stopped
+from cli.session import (
+    Session,
+    checked_session,
+    forget_session,
+    read_session,
+    save_session,
+    session_path,
+)
+from protocol.exits import NOT_SIGNED_IN, USAGE
 
 
 @pytest.fixture(autouse=True)
@@ -64,3 +72,19 @@ def test_forgetting_says_whether_there_was_one() -> None:
 
     assert forget_session()
     assert not forget_session()
+
+
+@pytest.mark.parametrize("url", ["", "registry.example", "ftp://x", "http://", "http://a b"])
+def test_an_address_that_cannot_be_one_is_refused_before_it_is_called(url: str) -> None:
+    with pytest.raises(Stopped) as stop:
+        checked_session(url, "ok_given")
+
+    assert (stop.value.problem.code, stop.value.code) == ("address_invalid", USAGE)
+
+
+@pytest.mark.parametrize("key", ["", "ok_é", "ok_a\nX: b", "ok_" + "a" * 198])
+def test_a_key_that_cannot_be_sent_is_refused_in_words(key: str) -> None:
+    with pytest.raises(Stopped, match="no API key") as stop:
+        checked_session("https://registry.example", key)
+
+    assert stop.value.code == NOT_SIGNED_IN

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from cli import exits
+from protocol import exits
 from sites.demo.processes import program
 from tests.paths.console import Said, said
 from tests.paths.site import FOREVER, GPU_SKU, MODEL, Site
