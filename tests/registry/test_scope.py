@@ -10,7 +10,7 @@ from registry.tenants.queries import insert_roles, list_projects, list_tenants
 from registry.tenants.roles import ROLES
 from tests.registry.rig import BASE_URL, Browser, Rig
 
-OWN_WORDS = ("gpu01", "nbo-telecom-1", "till seven", "ana@umoja.example")
+OWN_WORDS = ("anas-node-9", "anas-site-9", "till seven", "ana@umoja.example")
 
 
 def test_no_address_with_a_foreign_id_answers_to_a_stranger(rig: Rig) -> None:
@@ -76,7 +76,7 @@ def _ids_of_ana(rig: Rig) -> tuple[str, ...]:
     ana = rig.member()
     ana.post(
         "/sites/new",
-        name="nbo-telecom-1",
+        name="anas-site-9",
         city="Nairobi",
         country="KE",
         kind="telecom_room",
@@ -87,7 +87,7 @@ def _ids_of_ana(rig: Rig) -> tuple[str, ...]:
     ana.post(
         "/nodes/new",
         site=site_id,
-        name="gpu01",
+        name="anas-node-9",
         accelerator="NVIDIA H100 80GB",
         gpu_count="2",
     )
