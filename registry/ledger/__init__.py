@@ -1,6 +1,7 @@
 """Double entry in micros: journals that balance, accounts that are their sums.
 
-Reading order: account_names, postings, posture (how a balance stands), audit (what a check of the
-books finds), queries, operations, api, views (adding funds; the pages of money that need later
-rooms are in overview).
+Reading order: account_names, postings (tenants), payment_postings (the payment provider),
+site_postings (what sites earn), posture (how a balance stands), audit (what a check of the books
+finds), queries, operations, api, views (adding funds; the pages of money that need later rooms are
+in overview).
 """

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from protocol.money import MICROS_PER_CENT
 from registry.ledger import account_names
 
 BASIS_POINTS = 10_000
@@ -63,13 +64,49 @@ class UsageCharge:
     quantity: int | None = field(default=None)
 
 
+@dataclass(frozen=True, slots=True)
+class Tax:
+    """Tax that is part of a payment: for which jurisdiction, and how much."""
+
+    jurisdiction: str
+    micros: int
+
+
+NO_TAX = Tax("", 0)
+
+
+def tax_within(micros: int, basis_points: int) -> int:
+    """Return the tax that a payment holds at this rate, down to whole cents: what a tenant pays
+    is the whole sum, tax included."""
+    assert micros >= 0
+    assert 0 <= basis_points <= BASIS_POINTS
+    exact = micros * basis_points // (BASIS_POINTS + basis_points)
+    return whole_cents(exact)
+
+
+def whole_cents(micros: int) -> int:
+    """Return micros down to whole cents: cards and banks move nothing smaller."""
+    assert micros >= 0
+    return micros // MICROS_PER_CENT * MICROS_PER_CENT
+
+
 def top_up(
-    *, src: str, tenant_id: str, micros: int, at_ms: int, into: str = account_names.BANK, memo: str
+    *,
+    src: str,
+    tenant_id: str,
+    micros: int,
+    at_ms: int,
+    into: str = account_names.BANK,
+    memo: str,
+    tax: Tax = NO_TAX,
+    ref: str = "",
 ) -> Journal:
-    """Money came in: the tenant's wallet grows by it."""
-    assert micros > 0
-    postings = {into: micros, account_names.wallet(tenant_id): -micros}
-    return _balanced(src=src, kind="top_up", at_ms=at_ms, postings=postings, memo=memo)
+    """Money came in: the tenant's wallet grows by it, less the tax that is in it."""
+    assert 0 <= tax.micros < micros
+    postings = {into: micros, account_names.wallet(tenant_id): tax.micros - micros}
+    if tax.micros:
+        postings[account_names.tax(tax.jurisdiction)] = -tax.micros
+    return balanced(src=src, kind="top_up", at_ms=at_ms, postings=postings, memo=memo, ref=ref)
 
 
 def promo_grant(
@@ -79,7 +116,39 @@ def promo_grant(
     assert micros > 0
     account = account_names.promo(tenant_id, grant)
     postings = {account_names.PROMO_EXPENSE: micros, account: -micros}
-    return _balanced(src=src, kind="promo", at_ms=at_ms, postings=postings, memo=memo)
+    return balanced(src=src, kind="promo", at_ms=at_ms, postings=postings, memo=memo)
+
+
+def promo_expiry(
+    *, src: str, tenant_id: str, grant: str, micros: int, at_ms: int, memo: str
+) -> Journal:
+    """What was left of a grant when it expired is no longer owed."""
+    assert micros > 0
+    postings = {account_names.promo(tenant_id, grant): micros, account_names.BREAKAGE: -micros}
+    return balanced(src=src, kind="expiry", at_ms=at_ms, postings=postings, memo=memo)
+
+
+def netting(*, src: str, tenant_id: str, wallet: int, owed: int, at_ms: int) -> Journal | None:
+    """What a tenant owes is paid from its wallet, so that it never has both; None if it has not.
+
+    wallet, owed  as they stand; one that a correction drove below zero becomes the other
+    """
+    moved = min(wallet, owed)
+    if moved == 0:
+        return None
+    postings = {account_names.wallet(tenant_id): moved, account_names.receivable(tenant_id): -moved}
+    return balanced(
+        src=src, kind="netting", at_ms=at_ms, postings=postings, memo="Paid what was owed"
+    )
+
+
+def write_off(
+    *, src: str, tenant_id: str, micros: int, owed: int, at_ms: int, memo: str
+) -> Journal:
+    """What a tenant owes will not be paid: our loss."""
+    assert 0 < micros <= owed
+    postings = {account_names.BAD_DEBT: micros, account_names.receivable(tenant_id): -micros}
+    return balanced(src=src, kind="write_off", at_ms=at_ms, postings=postings, memo=memo)
 
 
 def usage(*, src: str, at_ms: int, purse: Purse, charge: UsageCharge) -> Journal:
@@ -105,7 +174,7 @@ def usage(*, src: str, at_ms: int, purse: Purse, charge: UsageCharge) -> Journal
     if charge.share:
         postings[account_names.SITE_SHARE] = charge.share
         postings[account_names.site_hold(charge.site_id)] = -charge.share
-    return _balanced(
+    return balanced(
         src=src,
         kind="usage",
         at_ms=at_ms,
@@ -120,7 +189,7 @@ def usage(*, src: str, at_ms: int, purse: Purse, charge: UsageCharge) -> Journal
 def correction(original: Journal, *, src: str, at_ms: int, memo: str) -> Journal:
     """The original is undone, leg by leg; the right entry, if any, is a journal of its own."""
     postings = {account: -micros for account, micros in original.postings}
-    return _balanced(
+    return balanced(
         src=src, kind="correction", at_ms=at_ms, postings=postings, ref=original.src, memo=memo
     )
 
@@ -137,7 +206,7 @@ def off_balance(postings: Iterable[tuple[str, int]]) -> int:
     return sum(micros for _, micros in postings)
 
 
-def _balanced(
+def balanced(
     *,
     src: str,
     kind: str,
@@ -148,6 +217,7 @@ def _balanced(
     meter: str = "",
     quantity: int | None = None,
 ) -> Journal:
+    """Return a journal of the postings that are not zero; together they must be."""
     legs = tuple((account, micros) for account, micros in postings.items() if micros)
     assert off_balance(legs) == 0
     return Journal(

@@ -4,17 +4,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registry.ledger.account_names import is_spendable, tenant_of
+from registry.ledger.account_names import is_below_zero, is_spendable, tenant_of
 from registry.ledger.postings import (
     Journal,
     Purse,
     UsageCharge,
     correction,
+    netting,
     off_balance,
+    promo_expiry,
     promo_grant,
     site_share,
     top_up,
     usage,
+    write_off,
 )
 
 money = st.integers(0, 10**15)
@@ -106,6 +109,34 @@ def test_a_correction_undoes_a_journal_exactly(purse: Purse, charge: UsageCharge
     assert undone.ref == "log:1"
 
 
+def test_what_was_left_of_an_expired_grant_is_ours_again() -> None:
+    journal = promo_expiry(src="e", tenant_id="t_1", grant="g1", micros=5, at_ms=9, memo="")
+
+    assert journal.postings == (("L:promo:t_1:g1", 5), ("I:breakage", -5))
+
+
+@given(wallet=st.integers(-(10**15), 10**15), owed=st.integers(-(10**15), 10**15))
+def test_netting_leaves_a_wallet_or_a_debt_and_never_both(wallet: int, owed: int) -> None:
+    journal = netting(src="n", tenant_id="t_1", wallet=wallet, owed=owed, at_ms=1)
+
+    legs = dict(journal.postings) if journal else {}
+    wallet_after = wallet - legs.get("L:wallet:t_1", 0)
+    owed_after = owed + legs.get("A:recv:t_1", 0)
+    assert sum(legs.values()) == 0
+    assert wallet_after - owed_after == wallet - owed
+    assert min(wallet_after, owed_after) == 0
+
+
+@given(owed=st.integers(1, 10**15), part=st.integers(1, 10**15))
+def test_a_debt_that_is_written_off_is_our_loss(owed: int, part: int) -> None:
+    micros = min(owed, part)
+
+    journal = write_off(src="w", tenant_id="t_1", micros=micros, owed=owed, at_ms=1, memo="")
+
+    assert dict(journal.postings) == {"X:baddebt": micros, "A:recv:t_1": -micros}
+    assert not is_below_zero("A:recv:t_1", owed - micros)
+
+
 @given(cuts=st.lists(st.integers(0, 10**9), max_size=20), basis_points=st.integers(0, 10_000))
 def test_cutting_charges_never_changes_a_site_s_share(cuts: list[int], basis_points: int) -> None:
     shared = charged = 0
@@ -125,6 +156,8 @@ def test_cutting_charges_never_changes_a_site_s_share(cuts: list[int], basis_poi
         ("L:frozen:t_1", "t_1", False),
         ("A:bank", None, False),
         ("L:sitehold:s_1", None, False),
+        ("L:tax:DE", None, False),
+        ("A:dispute:dp_1", None, False),
     ],
 )
 def test_an_account_name_says_whose_it_is(name: str, tenant: str | None, spendable: bool) -> None:
@@ -135,3 +168,20 @@ def test_an_account_name_says_whose_it_is(name: str, tenant: str | None, spendab
 def _usage(purse: Purse, *, charged: int) -> Journal:
     charge = UsageCharge(by_class={"gpu": charged}, charged=charged, overrun=0, late=0)
     return usage(src="log:1", at_ms=1, purse=purse, charge=charge)
+
+
+@pytest.mark.parametrize(
+    ("name", "balance", "below"),
+    [
+        ("L:wallet:t_1", 1, True),
+        ("L:wallet:t_1", -1, False),
+        ("A:siterecv:s_1", -1, True),
+        ("A:siterecv:s_1", 0, False),
+        ("A:stripe", -1, False),
+        ("I:breakage", 5, False),
+    ],
+)
+def test_what_is_held_for_somebody_is_never_less_than_nothing(
+    name: str, balance: int, below: bool
+) -> None:
+    assert is_below_zero(name, balance) == below
