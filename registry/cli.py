@@ -14,9 +14,10 @@ from protocol import __version__
 from protocol.exits import INTERRUPTED, VERIFICATION, error_object, exit_code_of
 from protocol.refusal import Fault, Refusal
 from protocol.signing import public_bytes
-from registry.commands import SET_UP, Console, json_option, told
+from registry.commands import SET_UP, Console, json_option, organization, told
 from registry.config import Config, database_url
 from registry.drivers.keyfile import read_key, read_or_create_key
+from registry.governing import GOVERNING
 from registry.jobs import run_jobs
 from registry.nodes.queries import list_nodes
 from registry.server.logs import set_up_logs
@@ -121,6 +122,8 @@ def verify(console_: Console, *, as_json: bool) -> None:
 
 for command in SET_UP:
     registry.add_command(command)
+for command in GOVERNING:
+    organization.add_command(command)
 
 
 def main() -> None:

@@ -21,7 +21,8 @@ from registry.allocations.progress import fact, happening
 from registry.allocations.queries import Allocation, Promised
 from registry.audit.operations import record
 from registry.catalogue.queries import Sku, get_sku, list_prices, list_skus
-from registry.leases.operations import grant_first
+from registry.leases.operations import find_terms, grant_first
+from registry.leases.terms import check_not_suspended
 from registry.ledger.queries import get_balance
 from registry.nodes.operations import bump_generation
 from registry.nodes.queries import (
@@ -81,6 +82,7 @@ def launch(
     require(actor, "allocation.launch", tenant_id=project.tenant_id)
     sku = sellable_sku(db, form.sku_id, market)
     hourly = hourly_price(db, sku, now_ms=now_ms) * form.count
+    check_not_suspended(find_terms(db, project.tenant_id))
     check_balance(db, project.tenant_id, hourly)
     wish = wish_of(form, sku)
     nodes = candidates(fleet(db), sku.accelerator_model, market=market, now_ms=now_ms)

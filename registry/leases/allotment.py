@@ -2,24 +2,12 @@
 
 from dataclasses import dataclass
 
-from protocol.clock import DAY_MS, HOUR_MS
+from protocol.clock import HOUR_MS
 from protocol.money import MICROS_PER_UNIT
-
-LIFE_MS = DAY_MS
-"""How long a lease may be spent: what a node that is cut off can still sell."""
-
-HOLD_MS = 8 * DAY_MS
-"""How long a hold outlives its grant when nothing is heard: longer than the longest time away that
-is promised (7 days), or work done meanwhile would be ours to pay."""
-
-AHEAD_MS = 4 * HOUR_MS
-"""A lease covers this much of the present burn."""
+from registry.leases.terms import Terms
 
 FLOOR_MICROS = MICROS_PER_UNIT
 """What a node holds for a tenant whose API keys it serves, before any call was made."""
-
-RENEW_MS = LIFE_MS // 2
-"""A lease is renewed when less than this of its life is left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,24 +31,25 @@ class Live:
     expires_at_ms: int
 
 
-def target(want: Want) -> int:
+def target(want: Want, terms: Terms) -> int:
     """Return what the node should hold for the tenant, in micros."""
-    ahead = want.hourly_micros * AHEAD_MS // HOUR_MS
+    ahead = want.hourly_micros * terms.ahead_ms // HOUR_MS
     return max(ahead, FLOOR_MICROS if want.serves_models else 0)
 
 
-def grant_amount(want: Want, live: list[Live], *, available: int, now_ms: int) -> int:
+def grant_amount(want: Want, live: list[Live], *, terms: Terms, available: int, now_ms: int) -> int:
     """Return how many micros to grant now; 0 for none.
 
     available  balance and credit not promised to any node yet
 
-    A node is topped up when what it holds for longer than RENEW_MS is less than half the target.
+    A node is topped up when what it holds for longer than `terms.renew_ms` is less than half the
+    target.
     Half of what is available stays for the tenant's other nodes, until so little is left that
     halving would only delay the end: the last unit goes out whole.
     """
-    wanted = target(want)
+    wanted = target(want, terms)
     lasting = sum(
-        max(lease.remaining, 0) for lease in live if lease.expires_at_ms - now_ms > RENEW_MS
+        max(lease.remaining, 0) for lease in live if lease.expires_at_ms - now_ms > terms.renew_ms
     )
     if wanted <= 0 or available <= 0 or 2 * lasting >= wanted:
         return 0

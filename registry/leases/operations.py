@@ -1,13 +1,25 @@
 """Grant, settle, close: the only ways in which a hold on a balance changes."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from protocol.lease import Lease
 from protocol.price import Price
+from registry.audit.operations import record
 from registry.leases import queries
-from registry.leases.allotment import HOLD_MS, LIFE_MS, Live, Want, grant_amount
+from registry.leases.allotment import Live, Want, grant_amount
+from registry.leases.queries import GrantedLease
+from registry.leases.terms import (
+    USUAL,
+    TenantTerms,
+    Trust,
+    check_not_suspended,
+    recalled_because,
+)
 from registry.ledger.queries import change_held, get_balance
 from registry.store.database import Db
+from registry.tenants.naming import read_name
+from registry.tenants.roles import Actor, require
 from registry.usage.log_state import OwnerFact
 from registry.usage.operations import Surroundings
 from registry.usage.queries import find_latest_log
@@ -38,25 +50,35 @@ def grant_for_node(
     burn     by tenant: what its allocations on the node cost an hour
     serving  tenants whose API keys are accepted there for models that are offered
 
-    A tenant in neither (suspended, or with nothing there any more) has its leases left out of the
-    answer: the node stops its work.  A node whose log is frozen gets none at all.
+    A tenant in neither (with nothing there any more), one that is suspended, and one whose money
+    no longer covers what nodes hold of it has its leases left out of the answer: the node stops its
+    work and closes them.  A node whose log is frozen gets none at all.
     """
     log = find_latest_log(db, node_id)
     if log is not None and log.state == "frozen":
         return []
     wanted = sorted({*burn, *serving})
+    standing = queries.list_terms(db, wanted)
+    stated = []
     for tenant_id in wanted:
+        tenant = standing.get(tenant_id, USUAL)
+        available = get_balance(db, tenant_id).available
+        if recalled_because(tenant, available=available):
+            continue
         want = Want(tenant_id, burn.get(tenant_id, 0), serves_models=tenant_id in serving)
-        _top_up(db, node_id, want, now_ms=now_ms)
+        _top_up(db, node_id, want, tenant, available=available, now_ms=now_ms)
+        stated.append(tenant_id)
     return [
         Lease(
             lease_id=lease.lease_id,
             tenant_id=lease.tenant_id,
             amount=lease.amount,
-            expires_in_ms=lease.expires_at_ms - now_ms,
+            expires_in_ms=_expires_in_ms(
+                lease, standing.get(lease.tenant_id, USUAL), now_ms=now_ms
+            ),
         )
         for lease in queries.list_open(db, node_id)
-        if lease.tenant_id in wanted and lease.expires_at_ms > now_ms
+        if lease.tenant_id in stated and lease.expires_at_ms > now_ms
     ]
 
 
@@ -66,8 +88,74 @@ def grant_first(
     """Grant what an allocation needs to begin on a node, if it does not hold that yet.
 
     hourly_micros  what the tenant's work there will cost an hour, this allocation included
+
+    Returns the lease granted, if any; refuses for a tenant that is suspended.
     """
-    return _top_up(db, node_id, Want(tenant_id, hourly_micros), now_ms=now_ms)
+    tenant = find_terms(db, tenant_id)
+    check_not_suspended(tenant)
+    want = Want(tenant_id, hourly_micros)
+    available = get_balance(db, tenant_id).available
+    return _top_up(db, node_id, want, tenant, available=available, now_ms=now_ms)
+
+
+def find_terms(db: Db, tenant_id: str) -> TenantTerms:
+    """Return how a tenant stands."""
+    return queries.list_terms(db, [tenant_id]).get(tenant_id, USUAL)
+
+
+def change_trust(db: Db, tenant_id: str, trust: Trust, *, actor: Actor, now_ms: int) -> None:
+    """Hand a tenant's money out on other terms; nodes hear of it at their next call."""
+    require(actor, "tenant.govern", tenant_id=tenant_id)
+    before = find_terms(db, tenant_id)
+    queries.put_terms(db, tenant_id, replace(before, trust=trust), now_ms=now_ms)
+    record(
+        db,
+        actor=actor,
+        action="tenant.trust_changed",
+        object_id=tenant_id,
+        tenant_id=tenant_id,
+        detail={"before": before.trust, "after": trust},
+        now_ms=now_ms,
+    )
+
+
+def suspend(db: Db, tenant_id: str, why: str, *, actor: Actor, now_ms: int) -> None:
+    """Take a tenant's spending right back: its work ends with the next call of each node, or, at a
+    node that is cut off, with the life of its leases.  Done again, it changes the reason alone."""
+    require(actor, "tenant.govern", tenant_id=tenant_id)
+    said = read_name(why, field="why", label="The reason")
+    before = find_terms(db, tenant_id)
+    since_ms = now_ms if before.suspended_at_ms is None else before.suspended_at_ms
+    after = replace(before, suspended_at_ms=since_ms, suspended_why=said)
+    queries.put_terms(db, tenant_id, after, now_ms=now_ms)
+    record(
+        db,
+        actor=actor,
+        action="tenant.suspended",
+        object_id=tenant_id,
+        tenant_id=tenant_id,
+        detail={"why": said},
+        now_ms=now_ms,
+    )
+
+
+def resume(db: Db, tenant_id: str, *, actor: Actor, now_ms: int) -> bool:
+    """Let a suspended tenant work again; False if it was not suspended."""
+    require(actor, "tenant.govern", tenant_id=tenant_id)
+    before = find_terms(db, tenant_id)
+    if before.suspended_at_ms is None:
+        return False
+    after = replace(before, suspended_at_ms=None, suspended_why="")
+    queries.put_terms(db, tenant_id, after, now_ms=now_ms)
+    record(
+        db,
+        actor=actor,
+        action="tenant.resumed",
+        object_id=tenant_id,
+        tenant_id=tenant_id,
+        now_ms=now_ms,
+    )
+    return True
 
 
 def settle(db: Db, lease_id: int, micros: int) -> int:
@@ -94,14 +182,17 @@ def release_overdue(db: Db, *, now_ms: int) -> int:
     return sum(_end(db, lease.lease_id, closed=False, now_ms=now_ms) for lease in overdue)
 
 
-def _top_up(db: Db, node_id: str, want: Want, *, now_ms: int) -> int | None:
+def _top_up(
+    db: Db, node_id: str, want: Want, tenant: TenantTerms, *, available: int, now_ms: int
+) -> int | None:
+    """Grant what is missing; return the lease, or None if nothing is or there is nothing left."""
     live = [
-        Live(lease.remaining, lease.expires_at_ms)
+        Live(lease.remaining, now_ms + _expires_in_ms(lease, tenant, now_ms=now_ms))
         for lease in queries.list_open(db, node_id)
         if lease.tenant_id == want.tenant_id and lease.expires_at_ms > now_ms
     ]
-    available = get_balance(db, want.tenant_id).available
-    amount = grant_amount(want, live, available=available, now_ms=now_ms)
+    terms = tenant.terms
+    amount = grant_amount(want, live, terms=terms, available=available, now_ms=now_ms)
     if amount == 0 or not change_held(db, want.tenant_id, amount):
         return None
     return queries.insert_lease(
@@ -110,9 +201,14 @@ def _top_up(db: Db, node_id: str, want: Want, *, now_ms: int) -> int | None:
         node_id=node_id,
         amount=amount,
         granted_at_ms=now_ms,
-        expires_at_ms=now_ms + LIFE_MS,
-        hold_until_ms=now_ms + HOLD_MS,
+        expires_at_ms=now_ms + terms.life_ms,
+        hold_until_ms=now_ms + terms.hold_ms,
     )
+
+
+def _expires_in_ms(lease: GrantedLease, tenant: TenantTerms, *, now_ms: int) -> int:
+    """Return the rest of a lease's life; trust that was lowered since shortens it."""
+    return min(lease.expires_at_ms - now_ms, tenant.terms.life_ms)
 
 
 def _end(db: Db, lease_id: int, *, closed: bool, now_ms: int) -> bool:

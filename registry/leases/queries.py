@@ -6,8 +6,9 @@ from typing import Any
 
 from sqlalchemy import Row, func, insert, select, update
 
+from registry.leases.terms import TenantTerms
 from registry.store.database import Db
-from registry.store.tables.leases import lease
+from registry.store.tables.leases import lease, lease_terms
 from registry.usage.log_state import LeaseStanding, LeaseState
 
 
@@ -96,6 +97,30 @@ def list_standings(db: Db, lease_ids: Sequence[int]) -> dict[int, LeaseStanding]
         )
         for row in rows
     }
+
+
+def list_terms(db: Db, tenant_ids: Sequence[str]) -> dict[str, TenantTerms]:
+    """Return how those of these tenants stand of whom anything was settled."""
+    rows = db.rows(select(lease_terms).where(lease_terms.c.tenant_id.in_(list(tenant_ids))))
+    return {
+        row.tenant_id: TenantTerms(row.trust, row.suspended_at_ms, row.suspended_why)
+        for row in rows
+    }
+
+
+def put_terms(db: Db, tenant_id: str, terms: TenantTerms, *, now_ms: int) -> None:
+    """Settle how a tenant stands."""
+    db.upsert(
+        lease_terms,
+        ["tenant_id"],
+        {
+            "tenant_id": tenant_id,
+            "trust": terms.trust,
+            "suspended_at_ms": terms.suspended_at_ms,
+            "suspended_why": terms.suspended_why,
+            "changed_at_ms": now_ms,
+        },
+    )
 
 
 def exposure_by_node(db: Db, tenant_id: str) -> dict[str, int]:

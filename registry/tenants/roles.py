@@ -52,6 +52,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "catalogue.change": _NOBODY,
     "app.change": _NOBODY,
     "platform.view": _NOBODY,
+    "tenant.govern": _NOBODY,
 }
 """Which roles may do what; `platform_admin` may do all of it."""
 

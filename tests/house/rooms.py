@@ -106,7 +106,10 @@ COMPOSITION: dict[str, frozenset[str]] = {
         {"__init__", "__main__", "cli", "commands", "config", "machine", "node", "observer"}
         | {"background"}
     ),
-    "registry": frozenset({"__init__", "cli", "commands", "config", "app", "jobs", "wsgi"}),
+    # governing: the commands that say on which terms an organization may spend.
+    "registry": frozenset(
+        {"__init__", "cli", "commands", "governing", "config", "app", "jobs", "wsgi"}
+    ),
 }
 DRIVER_USERS = frozenset(
     {"agent/node.py", "agent/cli.py", "agent/commands.py", "agent/machine.py"}
@@ -177,7 +180,16 @@ HOMES: dict[str, Home] = {
     "alembic": Home("alembic", ("registry/store/",)),
     "asyncssh": Home("asyncssh", ("agent/drivers/",), single=True),
     "authlib": Home("Authlib", ("registry/*/client.py",)),
-    "click": Home("click", ("agent/cli.py", "registry/cli.py", "registry/commands.py", "cli/")),
+    "click": Home(
+        "click",
+        (
+            "agent/cli.py",
+            "registry/cli.py",
+            "registry/commands.py",
+            "registry/governing.py",
+            "cli/",
+        ),
+    ),
     "cryptography": Home(
         "cryptography",
         (

@@ -27,4 +27,19 @@ lease = Table(
 Index(None, lease.c.node_id, lease.c.state)
 Index(None, lease.c.tenant_id, lease.c.state)
 
+# On which terms a tenant's money is handed to nodes; a tenant without a row has the usual ones.
+lease_terms = Table(
+    "lease_terms",
+    metadata,
+    Column("tenant_id", Text, primary_key=True),
+    Column("trust", Text, nullable=False),
+    Column("suspended_at_ms", BigInteger),
+    Column("suspended_why", Text, nullable=False),
+    Column("changed_at_ms", BigInteger, nullable=False),
+    CheckConstraint("trust IN ('unproven', 'standard', 'contracted')", name="lease_terms_trust"),
+    CheckConstraint(
+        "(suspended_at_ms IS NULL) = (suspended_why = '')", name="lease_terms_suspended"
+    ),
+)
+
 APPEND_ONLY: tuple[str, ...] = ()

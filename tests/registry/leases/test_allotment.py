@@ -5,62 +5,74 @@ from hypothesis import strategies as st
 
 from registry.leases.allotment import (
     FLOOR_MICROS,
-    LIFE_MS,
-    RENEW_MS,
     Live,
     Want,
     final_unit,
     grant_amount,
     target,
 )
+from registry.leases.terms import TERMS, Terms
 
 HOUR_MS = 3_600_000
+USUAL = TERMS["standard"]
 wants = st.builds(Want, st.just("t_1"), st.integers(0, 10**9), st.booleans())
 lives = st.lists(
-    st.builds(Live, st.integers(-(10**6), 10**10), st.integers(0, LIFE_MS)), max_size=4
+    st.builds(Live, st.integers(-(10**6), 10**10), st.integers(0, USUAL.life_ms)), max_size=4
 )
 
 
 def test_a_node_is_handed_four_hours_of_its_burn() -> None:
-    assert target(Want("t_1", 2_500_000)) == 10_000_000
+    assert target(Want("t_1", 2_500_000), USUAL) == 10_000_000
 
 
 def test_a_node_that_serves_a_tenant_s_keys_holds_a_floor() -> None:
-    assert target(Want("t_1", 0, serves_models=True)) == FLOOR_MICROS
-    assert target(Want("t_1", 0)) == 0
+    assert target(Want("t_1", 0, serves_models=True), USUAL) == FLOOR_MICROS
+    assert target(Want("t_1", 0), USUAL) == 0
 
 
 def test_half_of_what_is_available_stays_for_other_nodes() -> None:
-    assert grant_amount(Want("t_1", 2_500_000), [], available=12_000_000, now_ms=0) == 6_000_000
+    assert (
+        grant_amount(Want("t_1", 2_500_000), [], available=12_000_000, now_ms=0, terms=USUAL)
+        == 6_000_000
+    )
 
 
 def test_the_last_unit_goes_out_whole() -> None:
-    assert grant_amount(Want("t_1", 2_500_000), [], available=2_000_000, now_ms=0) == 2_000_000
+    assert (
+        grant_amount(Want("t_1", 2_500_000), [], available=2_000_000, now_ms=0, terms=USUAL)
+        == 2_000_000
+    )
 
 
 def test_a_node_is_topped_up_when_less_than_half_is_left() -> None:
     want = Want("t_1", 2_500_000)
 
-    half = [Live(5_000_000, LIFE_MS)]
-    less = [Live(4_999_999, LIFE_MS)]
+    half = [Live(5_000_000, USUAL.life_ms)]
+    less = [Live(4_999_999, USUAL.life_ms)]
 
-    assert grant_amount(want, half, available=10**9, now_ms=0) == 0
-    assert grant_amount(want, less, available=10**9, now_ms=0) == 5_000_001
+    assert grant_amount(want, half, available=10**9, now_ms=0, terms=USUAL) == 0
+    assert grant_amount(want, less, available=10**9, now_ms=0, terms=USUAL) == 5_000_001
 
 
 def test_a_lease_near_its_end_is_renewed() -> None:
     want = Want("t_1", 2_500_000)
-    live = [Live(10_000_000, RENEW_MS)]
+    live = [Live(10_000_000, USUAL.renew_ms)]
 
-    assert grant_amount(want, live, available=10**9, now_ms=0) == 10_000_000
+    assert grant_amount(want, live, available=10**9, now_ms=0, terms=USUAL) == 10_000_000
 
 
-@given(want=wants, live=lives, available=st.integers(-(10**9), 10**12), now_ms=st.integers(0, 10))
+@given(
+    want=wants,
+    live=lives,
+    terms=st.sampled_from(sorted(TERMS.values(), key=lambda terms: terms.life_ms)),
+    available=st.integers(-(10**9), 10**12),
+    now_ms=st.integers(0, 10),
+)
 def test_a_grant_fits_what_is_available_and_what_is_missing(
-    want: Want, live: list[Live], available: int, now_ms: int
+    want: Want, live: list[Live], terms: Terms, available: int, now_ms: int
 ) -> None:
-    amount = grant_amount(want, live, available=available, now_ms=now_ms)
+    amount = grant_amount(want, live, available=available, now_ms=now_ms, terms=terms)
 
     assert 0 <= amount <= max(available, 0)
-    assert amount <= target(want)
+    assert amount <= target(want, terms)
     assert amount <= max(available // 2, min(available, final_unit(want)), 0)

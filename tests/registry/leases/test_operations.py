@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 from protocol.usage import Heartbeat
-from registry.leases.allotment import HOLD_MS, LIFE_MS
 from registry.leases.operations import close, grant_first, grant_for_node, release_overdue, settle
 from registry.leases.queries import exposure_by_node, find_lease, list_open
+from registry.leases.terms import TERMS
 from registry.ledger.queries import change_credit_limit, get_balance
 from registry.store.database import Db
 from tests.registry.books import books, give
@@ -13,6 +13,8 @@ from tests.registry.recording import START_MS, Recorder, desk
 from tests.services.databases import Databases
 
 UNIT = 1_000_000
+LIFE_MS = TERMS["standard"].life_ms
+HOLD_MS = TERMS["standard"].hold_ms
 
 
 def test_a_node_is_answered_all_its_live_leases(databases: Databases) -> None:

@@ -55,6 +55,7 @@ node.operate          .     .      .      .      .          x           x       
 catalogue.change      .     .      .      .      .          .           .           .            .
 app.change            .     .      .      .      .          .           .           .            .
 platform.view         .     .      .      .      .          .           .           .            .
+tenant.govern         .     .      .      .      .          .           .           .            .
 """  # noqa: E501  # a table is read as a table
 
 
