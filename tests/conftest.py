@@ -1,7 +1,8 @@
 """What every test may ask for: databases, a Docker Engine, a browser, a mailbox; and two rules.
 
 The real parts are started once per run and shared by all its processes.  A test that needs a
-real GPU is skipped where there is none; on CI every other skip is a failure.
+real GPU, or a key of Stripe's test mode, is skipped where there is none and reported as skipped;
+on CI every other skip is a failure.
 """
 
 import os
@@ -23,6 +24,10 @@ from tests.services.shared import Run, end_abandoned_runs, end_run, locked, new_
 OWN_RUN = pytest.StashKey[Run]()
 RUN_FOLDER_VARIABLE = "OUTSTATION_TEST_RUN"
 NVIDIA_DEVICE = Path("/dev/nvidiactl")
+STRIPE_KEY_VARIABLE = "OUTSTATION_STRIPE_TEST_KEY"
+MAY_BE_SKIPPED = ("gpu", "stripe_live")
+"""Marks of tests whose other half cannot be installed."""
+
 ON_CI = os.environ.get("CI", "").lower() in ("1", "true")
 
 settings.register_profile(
@@ -46,23 +51,28 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    if NVIDIA_DEVICE.exists():
-        return
+    absent = {}
+    if not NVIDIA_DEVICE.exists():
+        absent["gpu"] = f"no {NVIDIA_DEVICE} on this machine"
+    if not os.environ.get(STRIPE_KEY_VARIABLE):
+        absent["stripe_live"] = f"no key of Stripe's test mode in {STRIPE_KEY_VARIABLE}"
     for item in items:
-        if item.get_closest_marker("gpu"):
-            item.add_marker(pytest.mark.skip(reason=f"no {NVIDIA_DEVICE} on this machine"))
+        for mark, reason in absent.items():
+            if item.get_closest_marker(mark):
+                item.add_marker(pytest.mark.skip(reason=reason))
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """On CI, turn a skip into a failure unless the test is marked `gpu`."""
+    """On CI, turn a skip into a failure unless its mark is one of MAY_BE_SKIPPED."""
     report = yield
     skipped = report.skipped and not hasattr(report, "wasxfail")
-    if ON_CI and skipped and item.get_closest_marker("gpu") is None:
+    if ON_CI and skipped and not any(item.get_closest_marker(one) for one in MAY_BE_SKIPPED):
         report.outcome = "failed"
-        report.longrepr = f"skipped on CI, where only `gpu` tests may be: {report.longrepr}"
+        allowed = " and ".join(MAY_BE_SKIPPED)
+        report.longrepr = f"skipped on CI, where only {allowed} tests may be: {report.longrepr}"
     return report
 
 
