@@ -21,7 +21,15 @@ from agent.store.database import open_for_reading
 from agent.sync.queries import get_identity, list_trusted
 from agent.usage_log.operations import audit_keys, verify_log
 from protocol import __version__
-from protocol.exits import INTERRUPTED, OTHER, VERIFICATION, error_object, exit_code_of
+from protocol.exits import (
+    INTERRUPTED,
+    OTHER,
+    VERIFICATION,
+    error_object,
+    exit_code_of,
+    usage_object,
+    wants_json,
+)
 from protocol.refusal import Fault, Refusal
 
 SECRET_BYTES_MAX = 4096
@@ -177,7 +185,7 @@ def demo_echo(port: int, delay_ms: int) -> None:
 
 def main() -> None:
     """Run the command line; a refusal is one sentence and its remedy."""
-    as_json = "--json" in sys.argv
+    as_json = wants_json(sys.argv)
     try:
         agent(standalone_mode=False)
     except* (Refusal, Fault) as group:
@@ -185,10 +193,19 @@ def main() -> None:
     except* click.ClickException as group:
         error = group.exceptions[0]
         assert isinstance(error, click.ClickException)
-        error.show()
-        sys.exit(error.exit_code)
+        _misused(error, as_json=as_json)
     except* (click.Abort, KeyboardInterrupt):
         sys.exit(INTERRUPTED)
+
+
+def _misused(error: click.ClickException, *, as_json: bool) -> None:
+    if as_json:
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context else "outstation-agent"
+        wrong = usage_object(error.format_message(), command)
+        click.echo(msgspec.json.encode({"ok": False, "error": wrong}).decode())
+    error.show()
+    sys.exit(error.exit_code)
 
 
 def _end(stopped: BaseException, *, as_json: bool) -> None:

@@ -97,9 +97,10 @@ class Model(msgspec.Struct, frozen=True):
 
 
 class ModelList(msgspec.Struct, frozen=True):
-    """`GET /api/v1/models`."""
+    """`GET /api/v1/models`; its request id travels in a header."""
 
     data: tuple[Model, ...] = ()
+    request_id: str = ""
 
 
 class ReceiptBundle(msgspec.Struct, frozen=True):

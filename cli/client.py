@@ -45,7 +45,8 @@ class Client:
         response = self._sent("GET", "/api/v1/models")
         if response.status_code != 200:
             raise self._refused(response)
-        return msgspec.json.decode(response.content, type=ModelList)
+        found = msgspec.json.decode(response.content, type=ModelList)
+        return msgspec.structs.replace(found, request_id=response.headers.get("X-Request-Id", ""))
 
     def close(self) -> None:
         """Let go of the connections."""

@@ -20,7 +20,13 @@ from cli.show import json_option
 WAIT_STEP_S = 0.5
 WAIT_S_MAX = 3600
 UNSETTLED = frozenset({"requested", "provisioning", "stopping", "releasing"})
-FAILED = frozenset({"failed", "release_failed", "sku_unavailable", "insufficient_balance"})
+FAILED = {
+    "failed": "launch_failed",
+    "release_failed": "launch_failed",
+    "sku_unavailable": "no_capacity",
+    "insufficient_balance": "insufficient_balance",
+}
+"""States in which a launch has come to nothing, and the code of the error that says so."""
 
 
 @click.command()
@@ -70,9 +76,9 @@ def whoami(*, as_json: bool) -> None:
 
 
 @click.command()
-@click.option("--sku", help="Shape, as in the catalogue.")
-@click.option("--image", help="Image by digest: name@sha256:…")
-@click.option("--name", help="Name of the workload: a-z, 0-9 and -.")
+@click.option("--sku", help="Shape, as in the catalogue; needed here or in the launch file.")
+@click.option("--image", help="Image by digest: name@sha256:…; needed here or in the file.")
+@click.option("--name", help="Name of the workload: a-z, 0-9 and -.  [default: of its image]")
 @click.option("--country", help="Two-letter country the work must stay in.")
 @click.option("--site", help="Site the work must go to.")
 @click.option("--port", type=int, multiple=True, help="Port the work answers on.")
@@ -107,9 +113,8 @@ def launch(
         manifest.update({field: value for field, value in parts.items() if value})
         if environment:
             manifest["environment"] = dict(_environment(line) for line in environment)
-    for field in ("sku", "name"):
-        if not body.get(field):
-            raise click.UsageError(f"Missing --{field}, or `{field}` in the launch file.")
+    if not body.get("sku"):
+        raise click.UsageError("Missing --sku, or `sku` in the launch file.")
     key = idempotency_key or uuid.uuid4().hex
     show.hint(f"Idempotency key {key}")
     client = Client(read_session())
@@ -117,12 +122,13 @@ def launch(
     made = answer.data
     if made is not None and (sys.stdout.isatty() if wait is None else wait):
         made = _watched(client, made)
-    if as_json:
+    has_failed = made is not None and made.state in FAILED
+    if as_json and not has_failed:
         show.show_json(made, answer.request_id)
-    elif made is not None:
+    elif made is not None and not as_json:
         show.show_allocation(made)
-    if made is not None and made.state in FAILED:
-        raise stopped("launch_failed", made.fact, f"Type `outstation show {made.id}`.")
+    if made is not None and has_failed:
+        raise stopped(FAILED[made.state], made.fact, f"Type `outstation show {made.id}`.")
 
 
 @click.command(name="ls")
@@ -176,9 +182,10 @@ def release(allocation_id: str, *, wait: bool | None, as_json: bool) -> None:
 @json_option
 def models(*, as_json: bool) -> None:
     """List the models this key may call."""
-    found = Client(read_session()).models().data
+    answer = Client(read_session()).models()
+    found = answer.data
     if as_json:
-        show.show_json(found)
+        show.show_json(found, answer.request_id)
     elif found:
         rows = [(one.id, one.owned_by, str(one.context_length or "")) for one in found]
         show.show_table(("MODEL", "FROM", "CONTEXT"), rows, right=1)

@@ -30,11 +30,16 @@ def show_json(data: object, request_id: str = "") -> None:
     sys.stdout.write(msgspec.json.encode(answer).decode() + "\n")
 
 
+def show_error(error: object, request_id: str = "") -> None:
+    """Write one object: `{ok, error, request_id}`."""
+    answer = {"ok": False, "error": error, "request_id": request_id}
+    sys.stdout.write(msgspec.json.encode(answer).decode() + "\n")
+
+
 def show_stop(stop: Stopped, *, as_json: bool) -> None:
     """Write why the command ends: one object for programs, sentence and hint for people."""
     if as_json:
-        answer = {"ok": False, "error": stop.problem, "request_id": stop.request_id}
-        sys.stdout.write(msgspec.json.encode(answer).decode() + "\n")
+        show_error(stop.problem, stop.request_id)
         return
     hint(f"Error: {stop.problem.message}")
     if stop.problem.hint:

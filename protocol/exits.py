@@ -5,6 +5,9 @@
 130 interrupted.
 """
 
+from collections.abc import Iterable
+from itertools import takewhile
+
 from protocol.refusal import Fault, Refusal
 
 DONE = 0
@@ -42,6 +45,22 @@ BY_STATUS = {
     503: UNREACHABLE,
 }
 RETRYABLE = frozenset({429, 503})
+
+
+def wants_json(arguments: Iterable[str]) -> bool:
+    """Whether a command line asks for JSON; what follows `--` is somebody else's."""
+    return "--json" in takewhile(lambda argument: argument != "--", arguments)
+
+
+def usage_object(message: str, command: str) -> dict[str, str | bool | None]:
+    """Return what a program is told of a command line that cannot be read, as `error_object`."""
+    return {
+        "code": "usage",
+        "message": message,
+        "hint": f"Type `{command} --help`.",
+        "retryable": False,
+        "limit_source": None,
+    }
 
 
 def exit_code(code: str, status: int) -> int:

@@ -11,7 +11,14 @@ import click
 import msgspec
 
 from protocol import __version__
-from protocol.exits import INTERRUPTED, VERIFICATION, error_object, exit_code_of
+from protocol.exits import (
+    INTERRUPTED,
+    VERIFICATION,
+    error_object,
+    exit_code_of,
+    usage_object,
+    wants_json,
+)
 from protocol.refusal import Fault, Refusal
 from protocol.signing import public_bytes
 from registry.commands import SET_UP, Console, json_option, organization, told
@@ -128,7 +135,7 @@ for command in GOVERNING:
 
 def main() -> None:
     """Run the command line; a refusal is one sentence and its remedy."""
-    as_json = "--json" in sys.argv
+    as_json = wants_json(sys.argv)
     os.umask(PRIVATE_UMASK)
     try:
         registry(standalone_mode=False)
@@ -142,6 +149,11 @@ def main() -> None:
         click.echo(f"Error: {error['message']} {error['hint']}".strip(), err=True)
         sys.exit(exit_code_of(stopped))
     except click.ClickException as error:
+        if as_json:
+            context = getattr(error, "ctx", None)
+            command = context.command_path if context else "outstation-registry"
+            wrong = usage_object(error.format_message(), command)
+            click.echo(msgspec.json.encode({"ok": False, "error": wrong}).decode())
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):

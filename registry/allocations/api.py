@@ -14,7 +14,7 @@ from registry.allocations.offers import MARKET
 from registry.allocations.operations import Market
 from registry.allocations.seen import SeenAllocation
 from registry.server.envelope import answered, read_body
-from registry.server.idempotency import Kept, once
+from registry.server.idempotency import Kept, once, sent_key
 from registry.server.session import actor, db, new_id, now_ms, with_api_key
 from registry.server.settings import settings
 from registry.tenants.roles import not_found, require
@@ -114,7 +114,7 @@ def _launched() -> Kept:
     assert isinstance(market, Market)
     made = operations.launch(
         db(),
-        read_launch_body(read_body(LaunchBody)),
+        read_launch_body(read_body(LaunchBody), key=sent_key()),
         actor=who,
         project_id=who.project_id,
         market=market,

@@ -21,6 +21,8 @@ KEY_PATTERN = re.compile(r"[A-Za-z0-9_-]{8,64}", re.ASCII)
 COUNTRY_PATTERN = re.compile(r"[A-Z]{2}", re.ASCII)
 COUNT_MAX = 16
 COUNT_PATTERN = re.compile(r"[0-9]{1,2}", re.ASCII)
+NAME_CHARACTERS_MAX = 40
+NAME_KEY_CHARACTERS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,26 +42,30 @@ class LaunchForm:
 
 
 class LaunchBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The JSON body of `POST /api/v1/allocations`."""
+    """The JSON body of `POST /api/v1/allocations`; without a name the image gives one."""
 
-    name: str
     sku: str
     manifest: dict[str, object]
+    name: str = ""
     count: int = 1
     country: str | None = None
     site: str | None = None
 
 
-def read_launch_body(body: LaunchBody) -> LaunchForm:
-    """Return the launch a program asked for."""
+def read_launch_body(body: LaunchBody, *, key: str) -> LaunchForm:
+    """Return the launch a program asked for.
+
+    key  the request's key: makes up a name where none was sent
+    """
     if body.country is not None and body.site is not None:
         raise _refused("country", "name a country or a site, not both")
     if body.country is not None and COUNTRY_PATTERN.fullmatch(body.country) is None:
         raise _refused("country", "must be a two-letter code such as KE")
+    manifest = read_manifest(body.manifest)
     return LaunchForm(
-        name=read_name(body.name),
+        name=read_name(body.name or chosen_name(manifest.image, key)),
         sku_id=body.sku,
-        manifest=read_manifest(body.manifest),
+        manifest=manifest,
         count=_count(str(body.count)),
         country=body.country,
         site_id=body.site,
@@ -94,6 +100,15 @@ def read_launch_fields(fields: Mapping[str, str]) -> LaunchForm:
         country=country,
         site_id=site_id,
     )
+
+
+def chosen_name(image: str, key: str) -> str:
+    """Return a name for a workload that was given none: its image's, and some of its key."""
+    last = image.strip().partition("@")[0].rpartition("/")[2].partition(":")[0].lower()
+    plain = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in last)
+    tail = "".join(letter for letter in key.lower() if letter.isascii() and letter.isalnum())
+    head = plain.strip("-")[:NAME_CHARACTERS_MAX].strip("-") or "workload"
+    return f"{head}-{tail[-NAME_KEY_CHARACTERS:] or '0'}"
 
 
 def read_idempotency_key(key: str) -> str:

@@ -8,7 +8,12 @@ import msgspec
 
 from protocol.manifest import Manifest, read_image
 from protocol.refusal import Refusal
-from registry.allocations.launch_form import COUNT_MAX, LaunchForm, read_launch_fields
+from registry.allocations.launch_form import (
+    COUNT_MAX,
+    LaunchForm,
+    chosen_name,
+    read_launch_fields,
+)
 from registry.allocations.offers import Offer, Survey, refusals, wish_for
 from registry.allocations.placement import WhyNot
 from registry.allocations.seen import SeenAllocation
@@ -26,8 +31,6 @@ from web.view_models.parts import Check, Choice, Fact, FieldError, Form
 
 ANYWHERE = "any"
 COUNTS = (1, 2, 4, 8, 16)
-NAME_CHARACTERS_MAX = 40
-NAME_KEY_CHARACTERS = 4
 ADD_FUNDS = "/billing/add-funds?return_to=/launch"
 RULES = {
     "site": "it is another site than the one chosen",
@@ -120,15 +123,6 @@ def relaunch_fields(seen: SeenAllocation) -> dict[str, str]:
         "environment": "\n".join(f"{name}={value}" for name, value in manifest.environment.items()),
         "name": seen.name,
     }
-
-
-def chosen_name(image: str, key: str) -> str:
-    """Return a name for a workload that was given none: its image's, and some of its key."""
-    last = image.strip().partition("@")[0].rpartition("/")[2].partition(":")[0].lower()
-    plain = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in last)
-    tail = "".join(letter for letter in key.lower() if letter.isascii() and letter.isalnum())
-    head = plain.strip("-")[:NAME_CHARACTERS_MAX].strip("-") or "workload"
-    return f"{head}-{tail[-NAME_KEY_CHARACTERS:] or '0'}"
 
 
 def page_form(typed: Mapping[str, str], survey: Survey) -> dict[str, str]:

@@ -116,7 +116,11 @@ def test_every_no_has_its_exit_code(site: Site, terminal: Terminal, tmp_path: Pa
     assert code == exits.USAGE
     code, _ = terminal.refused("launch", *shape, "--name", "nowhere", "--country", "SE")
     assert code == exits.NO_CAPACITY
-    assert terminal.types("launch", "--image", site.image).code == exits.USAGE
+    assert terminal.refused("launch", "--image", site.image) == (exits.USAGE, "usage")
+    assert terminal.refused("show", "--no-such-option", absent) == (exits.USAGE, "usage")
+    elsewhere = f"elsewhere.example/pytorch@sha256:{'0' * 64}"
+    unseen = ("--sku", GPU_SKU, "--image", elsewhere)
+    assert terminal.refused("launch", *unseen, "--wait") == (exits.OTHER, "launch_failed")
 
     poor = Terminal(tmp_path / "poor")
     poor.asks("login", "--url", site.setting.registry_url, typed=site.customer("poor").key)

@@ -1,10 +1,14 @@
 """The launch form: what is understood, and which field a refusal names."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from protocol.manifest import read_name
 from protocol.refusal import Refusal
 from registry.allocations.launch_form import (
     LaunchBody,
+    chosen_name,
     read_idempotency_key,
     read_launch_body,
     read_launch_fields,
@@ -28,7 +32,7 @@ def test_the_page_and_the_api_understand_the_same_launch() -> None:
     }
     body = LaunchBody(name="train-1", sku="h200.1x", manifest=manifest, country="KE")
 
-    assert read_launch_fields(fields) == read_launch_body(body)
+    assert read_launch_fields(fields) == read_launch_body(body, key="key-12345678")
 
 
 @pytest.mark.parametrize(
@@ -71,7 +75,7 @@ def test_what_the_manifest_does_not_know_cannot_be_asked_for(extra: str) -> None
     body = LaunchBody(name="x", sku="y", manifest={"image": IMAGE, extra: True})
 
     with pytest.raises(Refusal) as refused:
-        read_launch_body(body)
+        read_launch_body(body, key="key-12345678")
 
     assert refused.value.field == extra
 
@@ -86,6 +90,20 @@ def test_a_country_and_a_site_together_are_refused() -> None:
     body = LaunchBody(name="x", sku="y", manifest={"image": IMAGE}, country="KE", site="s_1")
 
     with pytest.raises(Refusal) as refused:
-        read_launch_body(body)
+        read_launch_body(body, key="key-12345678")
 
     assert refused.value.field == "country"
+
+
+@given(st.text(max_size=80), st.text(min_size=8, max_size=64))
+def test_a_name_that_is_made_up_is_always_a_name(image: str, key: str) -> None:
+    assert read_name(chosen_name(image, key))
+
+
+def test_a_program_that_sends_no_name_gets_one_of_its_image_and_key() -> None:
+    body = LaunchBody(sku="y", manifest={"image": IMAGE})
+
+    form = read_launch_body(body, key="key-12345678")
+
+    assert form.name == "pytorch-5678"
+    assert read_launch_body(body, key="key-12345678") == form

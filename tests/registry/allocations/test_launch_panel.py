@@ -3,12 +3,11 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol.manifest import Manifest, read_name
+from protocol.manifest import Manifest
 from protocol.refusal import Refusal
 from registry.allocations.launch_panel import (
     WELL_FORMED,
     choices,
-    chosen_name,
     field_error,
     launch_page,
     page_form,
@@ -49,11 +48,6 @@ def test_an_app_keeps_its_ports_and_takes_what_was_typed_on_top() -> None:
     assert form.manifest.ports == (8000,)
     assert form.manifest.environment == {"A": "1", "B": "3", "C": "4"}
     assert form.manifest.command == ("serve", "--fast")
-
-
-@given(st.text(max_size=80), st.text(min_size=8, max_size=64))
-def test_a_name_that_is_made_up_is_always_a_name(image: str, key: str) -> None:
-    assert read_name(chosen_name(image, key))
 
 
 @given(st.dictionaries(st.sampled_from(sorted(WELL_FORMED)), st.text(max_size=60)))
