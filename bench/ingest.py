@@ -38,7 +38,8 @@ from registry.ledger.queries import change_held
 from registry.store.database import Database, Db
 from registry.store.migrate import migrate
 from registry.usage.log_state import LogIdentity, OwnerFact
-from registry.usage.operations import Surroundings, ingest
+from registry.usage.operations import ingest
+from registry.usage.surroundings import Surroundings
 from tests.services.postgres import Cluster, start_cluster
 from tests.services.shared import stop
 
@@ -148,7 +149,7 @@ def measure(address: str, batches: int, width: int) -> Measured:
     return Measured(ingest_s, hashing_s, wall_s, wire, rest)
 
 
-def take(database: Database, body: bytes, seams: Surroundings) -> None:
+def take(database: Database, body: bytes, seams: Surroundings[Db]) -> None:
     """Take one batch in, from wire bytes to a durable commit."""
     batch = unpack(body, LogBatch)
     answer = database.run(

@@ -21,8 +21,8 @@ from registry.store.database import Db
 from registry.tenants.naming import read_name
 from registry.tenants.roles import Actor, require
 from registry.usage.log_state import OwnerFact
-from registry.usage.operations import Surroundings
 from registry.usage.queries import find_latest_log
+from registry.usage.surroundings import Surroundings
 
 OVERDUE_MAX = 500
 
@@ -31,7 +31,7 @@ def surroundings(
     *,
     list_owners: Callable[[Db, str, Sequence[str]], Mapping[str, OwnerFact]],
     list_prices: Callable[[Db, Sequence[str]], Iterable[Price]],
-) -> Surroundings:
+) -> Surroundings[Db]:
     """Return what usage is taken in with: owners and prices as handed in, leases as kept here."""
     return Surroundings(
         list_owners=list_owners,

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from protocol.clock import HOUR_MS
+from protocol.log_events import Adjusted, EpochBegun, Gap, KeyChanged, Session
 from protocol.refusal import LogRefused, Refusal
 from protocol.usage import (
     TIME_METERS,
@@ -20,7 +21,16 @@ from protocol.usage import (
     Opened,
     Use,
 )
+from registry.usage.events import (
+    Event,
+    changed_key,
+    check_epoch,
+    check_session,
+    take_adjusted,
+    take_gap,
+)
 from registry.usage.log_state import (
+    NO_LEASE,
     AcceleratorUse,
     LeaseStanding,
     Opening,
@@ -34,18 +44,21 @@ from registry.usage.tally import Tally
 AHEAD_MS_MAX = 300_000
 """How far an entry's time may lie ahead of our clock, or an opening's before its launch."""
 
-NO_LEASE = LeaseStanding(tenant_id="", node_id="", amount=0, settled=0, state="open")
-"""What lease id 0 stands for: nothing was ever granted for it, so nothing is charged."""
-
 
 @dataclass(slots=True)
 class Accepted:
-    """What changed while the entries of a batch were accepted."""
+    """What changed while the entries of a batch were accepted.
+
+    events      sessions, corrections, losses, keys and beginnings, by index
+    public_key  by which the node signs from now on, if that changed
+    """
 
     streams: set[StreamKey] = field(default_factory=set)
     openings: set[str] = field(default_factory=set)
     accelerators: set[str] = field(default_factory=set)
     leases_closed: dict[int, int] = field(default_factory=dict)
+    events: list[tuple[int, Event]] = field(default_factory=list)
+    public_key: bytes | None = None
 
 
 @dataclass(slots=True)
@@ -77,7 +90,10 @@ def accept(
     """
     rules = _Rules(node_id, standing, tally, latest_ms=now_ms + AHEAD_MS_MAX)
     index = first_index
+    last = first_index + len(entries) - 1
     try:
+        if standing.events.epoch and not first_index and not isinstance(entries[0], EpochBegun):
+            raise LogRefused("epoch_missing", "A log after a lost one must begin by naming it.")
         for index, entry in enumerate(entries, start=first_index):
             match entry:
                 case Use():
@@ -90,6 +106,8 @@ def accept(
                     rules.lease_closed(entry)
                 case Heartbeat():
                     rules.timely(entry.at_ms)
+                case _:
+                    rules.event(entry, index, is_last=index == last)
     except Refusal as refused:
         raise LogRefused(refused.code, refused.message, index=index) from None
     rules.count()
@@ -214,6 +232,24 @@ class _Rules:
         if lease.state == "open":
             lease.state = "closed"
             self.accepted.leases_closed[closed.lease_id] = closed.spent
+
+    def event(self, event: Event, index: int, *, is_last: bool) -> None:
+        self.count()
+        self.timely(event.end_ms if isinstance(event, (Session, Gap)) else event.at_ms)
+        match event:
+            case Session():
+                check_session(event, self._standing)
+            case KeyChanged():
+                key = changed_key(event, self._standing, is_last=is_last)
+                self.accepted.public_key = key
+            case Adjusted():
+                take_adjusted(event, index, self._standing, self._tally)
+                self.accepted.streams.add((event.allocation_id, event.meter, event.sku))
+            case Gap():
+                self.accepted.streams |= take_gap(event, self._standing)
+            case EpochBegun():
+                check_epoch(event, self._standing, index=index)
+        self.accepted.events.append((index, event))
 
     def _new_case(self, use: Use, index: int) -> _Case:
         """Return the case of a record, its owner, lease, price and opening checked."""

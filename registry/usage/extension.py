@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from protocol.checkpoint import Checkpoint, read_signed_checkpoint
 from protocol.merkle import Frontier
+from protocol.note import cosigned_at_s, read_note
 from protocol.refusal import LogRefused
 from protocol.sync import LogBatch
 from registry.usage.log_state import Log
@@ -80,6 +81,21 @@ def checked_root(frontier: Frontier, checkpoint: Checkpoint) -> Frontier:
             "checkpoint_root", "The entries do not lead to the root that their node signed."
         )
     return frontier
+
+
+def check_signed(log: Log, frontier: Frontier, *, witness: str, witness_key: bytes) -> None:
+    """Refuse a log whose stored entries are not what node and registry signed."""
+    if not log.size:
+        return
+    checkpoint = read_signed_checkpoint(
+        log.checkpoint, origin=log.origin, public_key=log.public_key
+    )
+    if checkpoint.size != log.size or frontier != log.frontier:
+        raise LogRefused("frontier_wrong", "The log does not stand where its entries lead.")
+    checked_root(frontier, checkpoint)
+    note = read_note(log.checkpoint + log.cosignature)
+    if cosigned_at_s(note, name=witness, public_key=witness_key) is None:
+        raise LogRefused("cosignature_wrong", "The registry's cosignature does not verify.")
 
 
 def _altered(

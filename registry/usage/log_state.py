@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from protocol.merkle import Frontier
+from registry.log_events.facts import EventFacts
 
 StreamKey = tuple[str, str, str]
 """Owner (an allocation or an API key), meter, SKU."""
@@ -100,6 +101,10 @@ class LeaseStanding:
     ended_at_ms: int | None = None
 
 
+NO_LEASE = LeaseStanding(tenant_id="", node_id="", amount=0, settled=0, state="open")
+"""What lease id 0 stands for: nothing was ever granted for it, so nothing is charged."""
+
+
 @dataclass(frozen=True, slots=True)
 class OwnerFact:
     """Who pays for a stream.
@@ -124,6 +129,7 @@ class Standing:
 
     owners         allocations of this node and API keys, by id
     counted_to_ms  up to when earlier epochs of the node's log have counted time
+    events         what the rarer entries are judged by
     """
 
     owners: Mapping[str, OwnerFact]
@@ -132,3 +138,4 @@ class Standing:
     openings: dict[str, Opening] = field(default_factory=dict)
     accelerators: dict[str, AcceleratorUse] = field(default_factory=dict)
     counted_to_ms: int = 0
+    events: EventFacts = field(default_factory=EventFacts)

@@ -1,83 +1,61 @@
 """Take in what a node recorded: verify, rate, post, store, cosign; and prove it again later."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
-from protocol.checkpoint import (
-    Checkpoint,
-    cosignature,
-    log_origin,
-    read_signed_checkpoint,
-    witness_name,
-)
-from protocol.clock import SECOND_MS
+from protocol.checkpoint import Checkpoint, log_origin, witness_name
+from protocol.log_events import Adjusted
 from protocol.merkle import EMPTY_FRONTIER, Frontier, Subtree, inclusion_proof
-from protocol.note import cosigned_at_s, read_note
-from protocol.price import Price
 from protocol.receipt import Receipt, receipt_text
 from protocol.refusal import Fault, LogRefused, Refusal
 from protocol.signing import SigningKey
 from protocol.sync import LogAnswer, LogBatch, LogProblem
-from protocol.usage import Closed, Entry, LeaseClosed, Opened, Use
+from protocol.usage import Entry, Use
 from registry.ledger.operations import post
 from registry.ledger.postings import usage
 from registry.ledger.queries import get_purse, list_journals
+from registry.log_events.facts import EventFacts
+from registry.log_events.operations import (
+    LogName,
+    check_both_signed,
+    facts_for,
+    give_back,
+    keep_events,
+    keep_key,
+)
+from registry.log_events.queries import lost_to_ms
 from registry.rating.price_book import PriceBook
 from registry.store.database import Db
 from registry.usage import queries
 from registry.usage.acceptance import Accepted, accept
 from registry.usage.entries import read_entries
-from registry.usage.extension import Extension, ForkFound, checked_root, extension, signed_end
-from registry.usage.log_state import LeaseStanding, Log, LogIdentity, OwnerFact, Standing
+from registry.usage.entry_ids import named_ids
+from registry.usage.extension import (
+    Extension,
+    ForkFound,
+    check_signed,
+    checked_root,
+    extension,
+    signed_end,
+)
+from registry.usage.log_state import Log, LogIdentity, Standing
 from registry.usage.log_tree import frontier_at, grown, subtrees
 from registry.usage.recount import (
     Findings,
     Part,
     Recount,
     UsageReport,
+    is_of_usage,
     owner_at,
     parts_of,
     usage_src,
     whole_parts,
 )
+from registry.usage.surroundings import Surroundings
 from registry.usage.tally import Tally
+from registry.usage.witness import Witness
 
 MESSAGE_CHARACTERS_MAX = 512
-OF_OWNERS = (Use, Opened, Closed)
-OF_LEASES = (Use, LeaseClosed)
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What entries speak of and this room does not hold.
-
-    list_owners   (db, node_id, ids): allocations of that node and API keys, by id
-    list_prices   (db, skus): every price version of these SKUs
-    list_leases   (db, lease ids): leases by id
-    settle_lease  (db, lease_id, micros): charge them to a lease; how many it covered
-    close_lease   (db, lease_id, now_ms): nothing more will be spent of it
-    """
-
-    list_owners: Callable[[Db, str, Sequence[str]], Mapping[str, OwnerFact]]
-    list_prices: Callable[[Db, Sequence[str]], Iterable[Price]]
-    list_leases: Callable[[Db, Sequence[int]], Mapping[int, LeaseStanding]]
-    settle_lease: Callable[[Db, int, int], int]
-    close_lease: Callable[[Db, int, int], bool]
-
-
-@dataclass(frozen=True, slots=True)
-class Witness:
-    """By which name and key the registry cosigns, and when."""
-
-    name: str
-    key: SigningKey
-    now_ms: int
-
-    def cosignature(self, checkpoint: Checkpoint) -> str:
-        """Return the registry's line under a checkpoint."""
-        return cosignature(
-            checkpoint, witness=self.name, key=self.key, at_s=self.now_ms // SECOND_MS
-        )
 
 
 def ingest(
@@ -85,7 +63,7 @@ def ingest(
     identity: LogIdentity,
     batch: LogBatch,
     *,
-    surroundings: Surroundings,
+    surroundings: Surroundings[Db],
     now_ms: int,
     registry_key: SigningKey,
     domain: str,
@@ -176,7 +154,7 @@ def subtree_lookup(db: Db, log: Log) -> Subtree:
 def verify(
     db: Db,
     *,
-    surroundings: Surroundings,
+    surroundings: Surroundings[Db],
     site_of: Callable[[Db, str], tuple[str, int]],
     witness: str,
     witness_key: bytes,
@@ -186,7 +164,7 @@ def verify(
     site_of               (db, node id): the site that earns, and its share in basis points
     witness, witness_key  the name and public key by which the registry cosigned
     """
-    journals = [journal for _, journal in list_journals(db) if journal.kind == "usage"]
+    journals = [journal for _, journal in list_journals(db) if is_of_usage(journal)]
     prices = PriceBook(surroundings.list_prices(db, queries.list_skus_used(db)))
     found = Findings()
     logs = queries.list_logs(db)
@@ -196,7 +174,7 @@ def verify(
         try:
             parts = parts_of(log.origin, journals)
             frontier = _recounted(db, log, parts, recount, surroundings)
-            _check_signed(log, frontier, witness=witness, witness_key=witness_key)
+            check_signed(log, frontier, witness=witness, witness_key=witness_key)
         except LogRefused as refused:
             recount.note(refused)
         stored = queries.list_streams(db, log)
@@ -225,19 +203,12 @@ def _log_of(db: Db, identity: LogIdentity, domain: str) -> Log:
     return log
 
 
-def _ids(entries: Sequence[Entry]) -> tuple[list[str], list[int]]:
-    """Return the owners and the leases that entries name."""
-    owners = {entry.allocation_id for entry in entries if isinstance(entry, OF_OWNERS)}
-    leases = {entry.lease_id for entry in entries if isinstance(entry, OF_LEASES)}
-    return sorted(owners), sorted(leases - {0})
-
-
 def _taken_in(
     db: Db,
     log: Log,
     identity: LogIdentity,
     batch: LogBatch,
-    surroundings: Surroundings,
+    surroundings: Surroundings[Db],
     witness: Witness,
 ) -> LogAnswer:
     if len(log.frontier.roots) != log.size.bit_count():
@@ -258,8 +229,8 @@ def _taken_in(
         accepted_at_ms=witness.now_ms,
     )
     entries = read_entries(added.entries, first_index=log.size)
-    standing = _standing(db, log, entries, surroundings, witness.now_ms)
-    skus = sorted({entry.sku for entry in entries if isinstance(entry, Use)})
+    standing = _standing(db, log, entries, surroundings, witness)
+    skus = sorted({one.sku for one in entries if isinstance(one, (Use, Adjusted))})
     tally = Tally(
         PriceBook(surroundings.list_prices(db, skus)),
         site_id=identity.site_id,
@@ -273,8 +244,11 @@ def _taken_in(
         tally=tally,
         now_ms=witness.now_ms,
     )
+    if accepted.public_key is not None:
+        check_both_signed(batch.checkpoint, origin=log.origin, public_key=accepted.public_key)
+        moved = replace(moved, public_key=accepted.public_key)
     queries.insert_entries(db, log, raw, roots)
-    _store(db, log, standing, accepted, tally)
+    _store(db, log, moved, standing, accepted, tally)
     _settle(db, log, moved.size, tally, accepted, surroundings, witness.now_ms)
     if not queries.move_log(db, moved, before=log.size):
         raise Fault(f"{log.origin}: moved on from {log.size} inside one unit of work")
@@ -290,19 +264,37 @@ def _repeated(db: Db, log: Log, checkpoint: Checkpoint) -> LogAnswer:
     return LogAnswer(epoch=log.epoch, size=log.size, cosignature=log.cosignature or None)
 
 
+def _name(log: Log) -> LogName:
+    return LogName(log.node_id, log.epoch, log.origin)
+
+
+def _events(db: Db, log: Log, entries: Sequence[Entry], *, first_index: int) -> EventFacts:
+    return facts_for(
+        db,
+        _name(log),
+        entries,
+        first_index=first_index,
+        public_key=log.public_key,
+        entry_at=lambda index: next(iter(queries.list_entries(db, log, index, index + 1)), None),
+    )
+
+
 def _standing(
-    db: Db, log: Log, entries: Sequence[Entry], surroundings: Surroundings, now_ms: int
+    db: Db, log: Log, entries: Sequence[Entry], surroundings: Surroundings[Db], witness: Witness
 ) -> Standing:
     """Return what the rules between these entries look at, as it is stored."""
-    owners, leases = _ids(entries)
+    owners, leases = named_ids(entries)
     facts = surroundings.list_owners(db, log.node_id, owners)
+    events = _events(db, log, entries, first_index=log.size)
+    leases += [use.lease_id for use in events.referenced.values()]
     return Standing(
-        owners={name: owner_at(fact, now_ms) for name, fact in facts.items()},
-        leases=dict(surroundings.list_leases(db, leases)),
+        owners={name: owner_at(fact, witness.now_ms) for name, fact in facts.items()},
+        leases=dict(surroundings.list_leases(db, sorted({*leases} - {0}))),
         streams=queries.list_streams(db, log, owners),
         openings=queries.list_openings(db, log, owners),
         accelerators=queries.list_accelerator_uses(db, log),
-        counted_to_ms=queries.counted_to_ms(db, log),
+        counted_to_ms=max(queries.counted_to_ms(db, log), lost_to_ms(db, log.node_id, log.epoch)),
+        events=events,
     )
 
 
@@ -318,8 +310,20 @@ def _extension(db: Db, log: Log, batch: LogBatch, checkpoint: Checkpoint) -> Ext
     )
 
 
-def _store(db: Db, log: Log, standing: Standing, accepted: Accepted, tally: Tally) -> None:
-    """Store where everything that moved now stands."""
+def _store(
+    db: Db, log: Log, moved: Log, standing: Standing, accepted: Accepted, tally: Tally
+) -> None:
+    """Store where everything that moved now stands, and what was said besides."""
+    if accepted.public_key is not None:
+        keep_key(
+            db,
+            _name(log),
+            before=log.public_key,
+            public_key=moved.public_key,
+            from_size=moved.size,
+            note=moved.checkpoint,
+        )
+    keep_events(db, _name(log), accepted.events)
     queries.upsert_streams(db, log, {key: standing.streams[key] for key in accepted.streams})
     queries.upsert_openings(db, log, {key: standing.openings[key] for key in accepted.openings})
     queries.upsert_accelerator_uses(
@@ -334,7 +338,7 @@ def _settle(
     end: int,
     tally: Tally,
     accepted: Accepted,
-    surroundings: Surroundings,
+    surroundings: Surroundings[Db],
     now_ms: int,
 ) -> None:
     """Post one journal per tenant, take what was charged off its leases, close those that ended."""
@@ -345,6 +349,7 @@ def _settle(
             purse = get_purse(db, tenant_id)
             posted = post(db, usage(src=src, at_ms=now_ms, purse=purse, charge=charge))
             assert posted is not None
+    give_back(db, _name(log), tally.given_back, accepted.events, now_ms=now_ms)
     for lease_id, micros in sorted(tally.settled.items()):
         covered = surroundings.settle_lease(db, lease_id, micros)
         assert covered == micros
@@ -364,7 +369,7 @@ def _read_back(db: Db, log: Log, part: Part) -> list[bytes]:
 
 
 def _recounted(
-    db: Db, log: Log, parts: Sequence[Part], recount: Recount, surroundings: Surroundings
+    db: Db, log: Log, parts: Sequence[Part], recount: Recount, surroundings: Surroundings[Db]
 ) -> Frontier:
     """Take the log in again, part by part; return the frontier over what is stored of it."""
     frontier = EMPTY_FRONTIER
@@ -377,23 +382,15 @@ def _recounted(
                 raise LogRefused("subtree_wrong", "A kept root is not its entries'.")
         text = [entry.decode("utf-8", "surrogatepass") for entry in raw]
         entries = read_entries(text, first_index=part.begin)
-        owners, leases = _ids(entries)
+        owners, leases = named_ids(entries)
         facts = surroundings.list_owners(db, log.node_id, owners)
-        granted = surroundings.list_leases(db, leases)
-        recount.add(part, entries, owners=facts, leases=granted)
+        events = _events(db, log, entries, first_index=part.begin)
+        leases += [use.lease_id for use in events.referenced.values() if use.lease_id]
+        recount.add(
+            part,
+            entries,
+            owners=facts,
+            leases=surroundings.list_leases(db, sorted({*leases})),
+            events=events,
+        )
     return frontier
-
-
-def _check_signed(log: Log, frontier: Frontier, *, witness: str, witness_key: bytes) -> None:
-    """Refuse a log whose stored entries are not what node and registry signed."""
-    if not log.size:
-        return
-    checkpoint = read_signed_checkpoint(
-        log.checkpoint, origin=log.origin, public_key=log.public_key
-    )
-    if checkpoint.size != log.size or frontier != log.frontier:
-        raise LogRefused("frontier_wrong", "The log does not stand where its entries lead.")
-    checked_root(frontier, checkpoint)
-    note = read_note(log.checkpoint + log.cosignature)
-    if cosigned_at_s(note, name=witness, public_key=witness_key) is None:
-        raise LogRefused("cosignature_wrong", "The registry's cosignature does not verify.")

@@ -97,6 +97,7 @@ def move_log(db: Db, log: Log, *, before: int) -> bool:
         .where(_is(node_log, log), node_log.c.size == before, node_log.c.state != "frozen")
         .values(
             state="open",
+            public_key=log.public_key.hex(),
             size=log.size,
             frontier=log.frontier.to_bytes(),
             checkpoint=log.checkpoint,

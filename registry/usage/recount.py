@@ -22,6 +22,8 @@ from registry.ledger.account_names import (
 )
 from registry.ledger.audit import Problem
 from registry.ledger.postings import Journal, UsageCharge
+from registry.log_events.facts import EventFacts
+from registry.log_events.given_back import CORRECTION_PREFIX, correction_src
 from registry.rating.price_book import PriceBook
 from registry.usage.acceptance import accept
 from registry.usage.log_state import LeaseStanding, OwnerFact, Standing, Stream, StreamKey
@@ -74,11 +76,16 @@ class Recount:
         *,
         owners: Mapping[str, OwnerFact],
         leases: Mapping[int, LeaseStanding],
+        events: EventFacts,
     ) -> None:
         """Take a part in; refuse one that breaks a rule.
 
         owners, leases  as they stand today; what was not yet so at `part.at_ms` is left out
+        events          what was changed or adjusted in this log up to today
         """
+        self.standing.events = replace(
+            events, keys=frozenset(), adjusted=self.standing.events.adjusted
+        )
         self.standing.owners = {name: owner_at(fact, part.at_ms) for name, fact in owners.items()}
         for lease_id, lease in leases.items():
             found = self.standing.leases.setdefault(
@@ -111,6 +118,9 @@ class Recount:
             charge = tally.usage_charge(tenant_id)
             if charge is not None:
                 self.charges[usage_src(self.origin, part.begin, part.end, tenant_id)] = charge
+        for given in tally.given_back:
+            if given.charge.charged:
+                self.charges[correction_src(self.origin, given.index)] = given.charge
 
 
 @dataclass(slots=True)
@@ -153,6 +163,11 @@ class Findings:
 def usage_src(origin: str, begin: int, end: int, tenant_id: str) -> str:
     """Return the business key of what a tenant's entries in [begin, end) came to."""
     return f"log:{origin}:{begin}-{end}:{tenant_id}"
+
+
+def is_of_usage(journal: Journal) -> bool:
+    """Whether a journal follows from usage logs: usage, or the correction of a record."""
+    return journal.kind == "usage" or journal.src.startswith(CORRECTION_PREFIX)
 
 
 def parts_of(origin: str, journals: Iterable[Journal]) -> list[Part]:

@@ -1,11 +1,12 @@
 """What the records of a batch come to: per hour, per lease and per tenant."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from protocol.clock import hour_of
 from protocol.price import charge
 from protocol.usage import Use
 from registry.ledger.postings import UsageCharge, site_share
+from registry.log_events.given_back import GivenBack
 from registry.rating.charge import CLASSES, count_until, divided
 from registry.rating.price_book import PriceBook
 from registry.usage.log_state import LeaseStanding, OwnerFact, Stream
@@ -48,6 +49,7 @@ class Tally:
         self.hours: dict[HourKey, HourSum] = {}
         self.tenants: dict[str, TenantSum] = {}
         self.settled: dict[int, int] = {}
+        self.given_back: list[GivenBack] = []
 
     def rated(self, use: Use) -> int:
         """Return what a record comes to by the price in force when it began; refuse if none was."""
@@ -93,6 +95,35 @@ class Tally:
         tenant.overrun += borne.overrun
         tenant.late += borne.late
         tenant.share += share
+
+    def give_back(self, use: Use, *, index: int, stream: Stream) -> None:
+        """Take back a part of a record at the price it had; stream and hour move back with it.
+
+        use  the part: its quantity, and its cumulative count where the part ends
+
+        What no lease covered was never the tenant's to pay, so no more comes back than was charged.
+        """
+        micros = min(self.rated(use), stream.charged)
+        share = site_share(
+            self._share_basis_points, before=stream.charged - micros, after=stream.charged
+        )
+        stream.rated -= micros
+        stream.charged -= micros
+        stream.shared -= share
+        self._count_hour(replace(use, quantity=-use.quantity), rated=-micros, charged=-micros)
+        charge = UsageCharge(
+            by_class={CLASSES[use.meter]: -micros},
+            charged=-micros,
+            overrun=0,
+            late=0,
+            share=-share,
+            site_id=self._site_id,
+            ref=use.allocation_id,
+            memo=use.sku,
+            meter=use.meter,
+            quantity=-use.quantity,
+        )
+        self.given_back.append(GivenBack(index, use.tenant_id, charge))
 
     def usage_charge(self, tenant_id: str) -> UsageCharge | None:
         """Return what a tenant's usage came to, for its journal; None if it came to nothing."""

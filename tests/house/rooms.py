@@ -56,6 +56,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "ledger",
         "payments",
         "rating",
+        "log_events",  # what usage logs say besides usage
         "usage",
         "payouts",
         "leases",

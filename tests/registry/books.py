@@ -8,11 +8,11 @@ from sqlalchemy import Table, text
 from registry.ledger.operations import add_funds
 from registry.store.append_only import trigger_statements
 from registry.store.database import Database, Db
-from registry.store.tables import leases, ledger, usage
+from registry.store.tables import audit, leases, ledger, log_events, usage
 from registry.store.tables.metadata import metadata
 from tests.services.databases import Databases
 
-ROOMS = (ledger, usage, leases)
+ROOMS = (ledger, usage, log_events, leases, audit)
 
 
 def books_url(databases: Databases) -> str:

@@ -19,7 +19,8 @@ from protocol.usage import GPU_MS, Closed, Entry, LeaseClosed, Opened, Use, entr
 from registry.leases.operations import grant_first, surroundings
 from registry.store.database import Database, Db
 from registry.usage.log_state import LogIdentity, OwnerFact
-from registry.usage.operations import Surroundings, ingest
+from registry.usage.operations import ingest
+from registry.usage.surroundings import Surroundings
 from tests.registry.books import books, give
 from tests.services.databases import Databases
 
@@ -90,7 +91,7 @@ class Desk:
     prices: tuple[Price, ...] = PRICES
     now_ms: int = NOW_MS
 
-    def surroundings(self) -> Surroundings:
+    def surroundings(self) -> Surroundings[Db]:
         """What usage is taken in with here."""
 
         def list_owners(_db: Db, node_id: str, ids: Sequence[str]) -> dict[str, OwnerFact]:
