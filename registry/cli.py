@@ -26,6 +26,7 @@ from registry.config import Config, database_url
 from registry.drivers.keyfile import read_key, read_or_create_key
 from registry.governing import GOVERNING
 from registry.jobs import run_jobs
+from registry.money_commands import LEDGER, MONEY
 from registry.nodes.queries import list_nodes
 from registry.server.logs import set_up_logs
 from registry.store.database import Database, DatabaseAway
@@ -127,10 +128,12 @@ def verify(console_: Console, *, as_json: bool) -> None:
         sys.exit(VERIFICATION)
 
 
-for command in SET_UP:
+for command in (*SET_UP, *MONEY):
     registry.add_command(command)
 for command in GOVERNING:
     organization.add_command(command)
+for command in LEDGER:
+    ledger.add_command(command)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Commands that set a registry up: organizations, what is sold, sites, nodes, keys, money in."""
+"""Commands that set a registry up: organizations, what is sold, sites, nodes, keys."""
 
 import secrets
 import time
@@ -13,7 +13,6 @@ import msgspec
 from protocol.ids import ENTROPY_BYTES
 from protocol.ids import new_id as make_id
 from protocol.manifest import read_manifest_json
-from protocol.money import read_amount, show_amount
 from protocol.signing import key_id, public_bytes
 from registry.access.operations import NewKey, create_key
 from registry.accounts.operations import Caller, ensure_person
@@ -24,8 +23,6 @@ from registry.catalogue.sku import read_catalogue
 from registry.config import Config, database_url, read_config
 from registry.drivers.keyfile import read_key
 from registry.incidents.queries import list_open
-from registry.ledger.operations import add_funds
-from registry.ledger.queries import get_balance
 from registry.nodes.enrolment import NodeFacts
 from registry.nodes.operations import add_node, issue_secret
 from registry.nodes.queries import list_accelerators, list_nodes
@@ -34,7 +31,6 @@ from registry.sites.definition import NodeDefinition, read_site_definition
 from registry.sites.operations import add_site
 from registry.store.database import Database, Db
 from registry.store.migrate import check_schema
-from registry.tenants.naming import read_name
 from registry.tenants.operations import create_organization
 from registry.tenants.queries import get_tenant
 from registry.tenants.roles import SignedIn, console
@@ -207,40 +203,6 @@ def make_secret(console_: Console, node_id: str, *, as_json: bool) -> None:
     told({"secret": secret}, secret, as_json=as_json)
 
 
-@click.command(name="top-up")
-@click.argument("tenant_id")
-@click.argument("amount")
-@click.option("--reference", required=True, help="The bank's reference: noted once, ever.")
-@json_option
-@click.pass_obj
-def top_up(
-    console_: Console, tenant_id: str, amount: str, reference: str, *, as_json: bool
-) -> None:
-    """Note money that an organization paid in by bank transfer."""
-    micros = read_amount(amount)
-    reference = read_name(reference, field="reference", label="The reference")
-
-    def work(db: Db) -> dict[str, Any]:
-        get_tenant(db, tenant_id)
-        posted = add_funds(
-            db,
-            tenant_id,
-            src=f"bank:{reference}",
-            micros=micros,
-            memo=f"Bank transfer {reference}",
-            now_ms=now_ms(),
-        )
-        return {
-            "posted": posted is not None,
-            "available_micros": get_balance(db, tenant_id).available,
-        }
-
-    data = console_.run(work)
-    was = "noted" if data["posted"] else "was noted before; nothing was done"
-    free = show_amount(data["available_micros"])
-    told(data, f"{show_amount(micros)} {was}; {free} is free to spend.", as_json=as_json)
-
-
 @click.group()
 def key() -> None:
     """API keys."""
@@ -292,7 +254,7 @@ def publish_(
     told({"slug": slug, "version": version}, f"{slug} {version} is published.", as_json=as_json)
 
 
-SET_UP = (organization, catalogue, site, node, top_up, key, app)
+SET_UP = (organization, catalogue, site, node, key, app)
 
 
 def _owner(db: Db, email: str, admins: frozenset[str]) -> SignedIn:

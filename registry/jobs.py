@@ -15,6 +15,7 @@ from types import FrameType
 from protocol.clock import DAY_MS, MINUTE_MS, SECOND_MS, Clock
 from protocol.refusal import Fault, Refusal
 from registry.accounts.queries import forget_old
+from registry.adjustments.operations import expire_grants, mature_shares
 from registry.app import wall_ms
 from registry.config import Config, database_url
 from registry.leases.operations import release_overdue
@@ -67,8 +68,20 @@ def forget_sign_ins(db: Db, now_ms: int) -> int:
     return forget_old(db, before_ms=now_ms - SIGN_INS_KEPT_MS)
 
 
+def let_grants_expire(db: Db, now_ms: int) -> int:
+    """Let promotional grants that are over expire."""
+    return expire_grants(db, now_ms=now_ms)
+
+
+def let_shares_mature(db: Db, now_ms: int) -> int:
+    """Let what sites earned be paid out once its dispute window is over."""
+    return mature_shares(db, now_ms=now_ms)
+
+
 JOBS = (
     Job("leases", MINUTE_MS, give_back_leases),
+    Job("grants", MINUTE_MS, let_grants_expire),
+    Job("shares", 10 * MINUTE_MS, let_shares_mature),
     Job("nonces", MINUTE_MS, forget_spent_nonces),
     Job("answers", 10 * MINUTE_MS, forget_answers),
     Job("sign_ins", DAY_MS // 4, forget_sign_ins),

@@ -128,7 +128,9 @@ def promo_expiry(
     return balanced(src=src, kind="expiry", at_ms=at_ms, postings=postings, memo=memo)
 
 
-def netting(*, src: str, tenant_id: str, wallet: int, owed: int, at_ms: int) -> Journal | None:
+def netting(
+    *, src: str, tenant_id: str, wallet: int, owed: int, at_ms: int, ref: str = ""
+) -> Journal | None:
     """What a tenant owes is paid from its wallet, so that it never has both; None if it has not.
 
     wallet, owed  as they stand; one that a correction drove below zero becomes the other
@@ -137,9 +139,8 @@ def netting(*, src: str, tenant_id: str, wallet: int, owed: int, at_ms: int) -> 
     if moved == 0:
         return None
     postings = {account_names.wallet(tenant_id): moved, account_names.receivable(tenant_id): -moved}
-    return balanced(
-        src=src, kind="netting", at_ms=at_ms, postings=postings, memo="Paid what was owed"
-    )
+    memo = "Paid what was owed"
+    return balanced(src=src, kind="netting", at_ms=at_ms, postings=postings, memo=memo, ref=ref)
 
 
 def write_off(

@@ -1,70 +1,19 @@
 """SQL of the ledger."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
-from sqlalchemy import RowMapping, text
+from sqlalchemy import RowMapping, select, text
 
 from protocol.clock import DAY_MS
 from registry.ledger.account_names import is_spendable, tenant_of, wallet
+from registry.ledger.adjustments import Adjustment
+from registry.ledger.balance import AccountRow, Balance, Line, TaxRate
 from registry.ledger.postings import Journal, Purse
 from registry.store.database import Db
+from registry.store.tables.ledger import adjustment, tax_rate
 
 LINES_MAX = 200
 JOURNALS_PER_READ = 500
-
-
-@dataclass(frozen=True, slots=True)
-class Balance:
-    """What a tenant has.
-
-    wallet, promo  paid in and granted, less what was spent
-    owed           spent on credit
-    held           what open leases may still take
-    """
-
-    wallet: int
-    promo: int
-    owed: int
-    credit_limit: int
-    held: int
-
-    @property
-    def total(self) -> int:
-        """What is left to the tenant, held or not; below zero it owes."""
-        return self.wallet + self.promo - self.owed
-
-    @property
-    def available(self) -> int:
-        """What may still be promised to a node."""
-        return self.total + self.credit_limit - self.held
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One journal as its tenant sees it: above zero it came in, below it went out."""
-
-    journal_id: int
-    src: str
-    kind: str
-    at_ms: int
-    ref: str
-    memo: str
-    meter: str
-    quantity: int | None
-    micros: int
-    balance_after: int
-
-
-@dataclass(frozen=True, slots=True)
-class AccountRow:
-    """An account as it stands in its row."""
-
-    name: str
-    tenant_id: str | None
-    spendable: bool
-    balance: int
-    held: int
 
 
 def find_journal(db: Db, src: str) -> Journal | None:
@@ -167,6 +116,7 @@ def get_balance(db: Db, tenant_id: str) -> Balance:
                 COALESCE(SUM(CASE WHEN name LIKE 'L:wallet:%' THEN -balance END), 0) AS wallet,
                 COALESCE(SUM(CASE WHEN name LIKE 'L:promo:%' THEN -balance END), 0) AS promo,
                 COALESCE(SUM(CASE WHEN name LIKE 'A:recv:%' THEN balance END), 0) AS owed,
+                COALESCE(SUM(CASE WHEN name LIKE 'L:frozen:%' THEN -balance END), 0) AS frozen,
                 COALESCE(SUM(held), 0) AS held,
                 COALESCE(SUM(credit_limit), 0) AS credit_limit
             FROM account WHERE tenant_id = :tenant_id
@@ -181,7 +131,14 @@ def get_balance(db: Db, tenant_id: str) -> Balance:
         owed=int(row.owed),
         credit_limit=int(row.credit_limit),
         held=int(row.held),
+        frozen=int(row.frozen),
     )
+
+
+def get_account(db: Db, name: str) -> int:
+    """Return the sum of an account's postings, debits above zero; 0 for one that has none."""
+    found = db.value(text("SELECT balance FROM account WHERE name = :name"), {"name": name})
+    return 0 if found is None else int(found)
 
 
 def get_purse(db: Db, tenant_id: str) -> Purse:
@@ -253,6 +210,8 @@ def list_lines(
 ) -> list[Line]:
     """Return a tenant's lines, newest first, each with the balance after it.
 
+    What only paid a debt from the wallet is no line: it changes nothing of the balance.
+
     before_id  the page begins with the first line older than this journal
     """
     assert 0 < limit <= LINES_MAX
@@ -274,6 +233,7 @@ def list_lines(
             JOIN account AS a ON a.name = p.account
             JOIN journal AS j ON j.id = p.journal_id
             WHERE a.tenant_id = :tenant_id AND a.spendable = 1 AND p.journal_id < :top
+              AND j.kind <> 'netting'
             GROUP BY j.id, j.src, j.kind, j.at_ms, j.ref, j.memo, j.meter, j.quantity
             ORDER BY j.id DESC LIMIT :limit
             """
@@ -298,7 +258,9 @@ def spend_by_day(db: Db, tenant_id: str, *, from_ms: int, to_ms: int) -> dict[in
             JOIN account AS a ON a.name = p.account
             JOIN journal AS j ON j.id = p.journal_id
             WHERE a.tenant_id = :tenant_id AND a.spendable = 1
-              AND j.kind IN ('usage', 'correction') AND j.at_ms >= :from_ms AND j.at_ms < :to_ms
+              AND j.at_ms >= :from_ms AND j.at_ms < :to_ms
+              AND (j.kind IN ('usage', 'right_entry') OR j.kind = 'correction'
+                   AND (j.ref LIKE 'log:%' OR j.ref LIKE 'right:%'))
             GROUP BY j.at_ms - j.at_ms % :day ORDER BY day_ms
             """
         ),
@@ -320,6 +282,36 @@ def list_accounts(db: Db) -> dict[str, AccountRow]:
         )
         for row in rows
     }
+
+
+def insert_adjustment(db: Db, made: Adjustment) -> bool:
+    """Keep an instruction; False, and nothing done, if its business key is there already."""
+    return db.insert_new(
+        adjustment,
+        {
+            "src": made.src,
+            "kind": made.kind,
+            "tenant_id": made.tenant_id,
+            "site_id": made.site_id,
+            "micros": made.micros,
+            "tax_jurisdiction": made.tax.jurisdiction,
+            "tax_micros": made.tax.micros,
+            "share": made.share,
+            "grant_name": made.grant,
+            "expires_at_ms": made.expires_at_ms,
+            "amounts": made.amounts,
+            "ref": made.ref,
+            "memo": made.memo,
+            "at_ms": made.at_ms,
+            "made_by": made.made_by,
+        },
+    )
+
+
+def find_tax_rate(db: Db, tenant_id: str) -> TaxRate | None:
+    """Return the tax that a tenant's payments hold, or None."""
+    row = db.row(select(tax_rate).where(tax_rate.c.tenant_id == tenant_id))
+    return None if row is None else TaxRate(row.jurisdiction, row.basis_points)
 
 
 def _journal(row: RowMapping, postings: tuple[tuple[str, int], ...]) -> Journal:

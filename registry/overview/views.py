@@ -15,8 +15,9 @@ from registry.allocations.panels import workload_row
 from registry.allocations.queries import find_seen, hourly_of, list_seen, list_unsettled
 from registry.allocations.seen import SeenAllocation
 from registry.catalogue.queries import list_prices, list_skus
+from registry.ledger.balance import Line
 from registry.ledger.posture import Posture, posture
-from registry.ledger.queries import LINES_MAX, Line, get_balance, list_lines
+from registry.ledger.queries import LINES_MAX, get_balance, list_lines
 from registry.nodes.queries import list_nodes
 from registry.notices.queries import list_payers
 from registry.overview.operations import site_figures

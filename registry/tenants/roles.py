@@ -51,6 +51,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "node.operate": _HOSTS,
     "catalogue.change": _NOBODY,
     "app.change": _NOBODY,
+    "ledger.adjust": _NOBODY,
     "platform.view": _NOBODY,
     "tenant.govern": _NOBODY,
 }

@@ -54,6 +54,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "catalogue",
         "apps",
         "ledger",
+        "adjustments",  # what operators and time do to the books
         "payments",
         "rating",
         "log_events",  # what usage logs say besides usage
@@ -108,8 +109,10 @@ COMPOSITION: dict[str, frozenset[str]] = {
         | {"background"}
     ),
     # governing: the commands that say on which terms an organization may spend.
+    # money_commands: what came in, grants, credit, tax, and setting the books right.
     "registry": frozenset(
-        {"__init__", "cli", "commands", "governing", "config", "app", "jobs", "wsgi"}
+        {"__init__", "cli", "commands", "governing", "money_commands", "config", "app", "jobs"}
+        | {"wsgi"}
     ),
 }
 DRIVER_USERS = frozenset(
@@ -188,6 +191,7 @@ HOMES: dict[str, Home] = {
             "registry/cli.py",
             "registry/commands.py",
             "registry/governing.py",
+            "registry/money_commands.py",
             "cli/",
         ),
     ),
@@ -214,7 +218,16 @@ HOMES: dict[str, Home] = {
     "psycopg": Home("psycopg", ("registry/store/",)),
     "pynvml": Home("nvidia-ml-py", ("agent/drivers/",), single=True),
     "requests": Home("docker", ("agent/drivers/",), single=True),  # its errors come through docker
-    "rich": Home("rich", ("agent/cli.py", "registry/cli.py", "registry/commands.py", "cli/")),
+    "rich": Home(
+        "rich",
+        (
+            "agent/cli.py",
+            "registry/cli.py",
+            "registry/commands.py",
+            "registry/money_commands.py",
+            "cli/",
+        ),
+    ),
     "sqlalchemy": Home("SQLAlchemy", ("registry/store/", "registry/*/queries.py")),
     "sqlite_utils": Home("sqlite-utils", ("agent/store/",)),
     "stripe": Home("stripe", ("registry/drivers/",), single=True),

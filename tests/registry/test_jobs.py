@@ -32,7 +32,7 @@ def test_of_two_processes_one_acts(database: Database) -> None:
     clock = SetClock()
     first, second = Duty(database, holder="a", clock=clock), Duty(database, holder="b", clock=clock)
 
-    assert first.once() == "leases 0, nonces 0, answers 0, sign_ins 0"
+    assert first.once() == "leases 0, grants 0, shares 0, nonces 0, answers 0, sign_ins 0"
     assert second.once() == "another process acts"
 
 
@@ -57,7 +57,7 @@ def test_a_job_is_done_again_only_when_it_is_due(database: Database) -> None:
     clock.now_ms += 1
 
     assert early == "nothing is due"
-    assert duty.once() == "leases 0, nonces 0"
+    assert duty.once() == "leases 0, grants 0, nonces 0"
 
 
 def test_a_round_without_a_database_ends_and_the_next_one_comes(

@@ -14,12 +14,15 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from registry.adjustments.operations import grant_promo
 from registry.leases.operations import close, grant_first, grant_for_node, release_overdue, settle
 from registry.leases.queries import find_lease, open_by_tenant
-from registry.ledger.operations import grant_promo, post, verify
+from registry.ledger.balance import Balance
+from registry.ledger.operations import post, verify
 from registry.ledger.postings import UsageCharge, usage
-from registry.ledger.queries import Balance, change_credit_limit, get_balance, get_purse
+from registry.ledger.queries import change_credit_limit, get_balance, get_purse
 from registry.store.database import Database, Db
+from registry.tenants.roles import console
 from tests.registry.books import give, make_tables
 
 DAY_MS = 86_400_000
@@ -59,8 +62,8 @@ class Money(RuleBasedStateMachine):
     def be_granted_promo(self, tenant: str, micros: int) -> None:
         with self.database.unit() as db:
             grant_promo(
-                db, tenant, grant=self._src(), micros=micros, expires_at_ms=None, memo="",
-                now_ms=self.now_ms,
+                db, tenant, grant=self._src().replace(":", "-"), micros=micros,
+                expires_at_ms=None, memo="", actor=console(), now_ms=self.now_ms,
             )  # fmt: skip
         self.paid[tenant] += micros
 

@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from protocol.clock import DAY_MS, HOUR_MS, MINUTE_MS
 from protocol.refusal import Refusal
+from registry.adjustments.operations import reverse
 from registry.cli import registry as command
 from registry.leases.operations import (
     change_trust,
@@ -22,7 +23,7 @@ from registry.leases.operations import (
 )
 from registry.leases.queries import find_lease, put_terms
 from registry.leases.terms import ABSENCE_MS, TERMS, TenantTerms, Trust, recalled_because
-from registry.ledger.operations import post, reverse
+from registry.ledger.operations import post
 from registry.ledger.postings import UsageCharge, usage
 from registry.ledger.queries import change_credit_limit, get_balance, get_purse
 from registry.store.database import Db
@@ -105,7 +106,7 @@ def test_money_that_is_gone_already_recalls_every_lease_until_enough_came_back(
         (second,) = grant_for_node(db, "n_2", burn={"t_1": UNIT}, serving=(), now_ms=0)
         assert (first.amount, second.amount) == (4 * UNIT, 3 * UNIT)
 
-        reverse(db, "bank:1", memo="Charged back", now_ms=1)
+        reverse(db, "bank:1", memo="Charged back", actor=console(), now_ms=1)
 
         assert get_balance(db, "t_1").available == -5 * UNIT
         for node_id in ("n_1", "n_2", "n_3"):
@@ -124,7 +125,7 @@ def test_what_a_recalled_node_used_before_it_heard_is_charged_to_what_there_is(
     with books(databases) as database, database.unit() as db:
         give(db, "t_1", 8 * UNIT)
         grant_for_node(db, "n_1", burn={"t_1": UNIT}, serving=(), now_ms=0)
-        reverse(db, "bank:1", memo="Charged back", now_ms=1)
+        reverse(db, "bank:1", memo="Charged back", actor=console(), now_ms=1)
 
         charge = UsageCharge(by_class={"gpu": UNIT}, charged=UNIT, overrun=0, late=0)
         purse = get_purse(db, "t_1")

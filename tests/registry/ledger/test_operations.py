@@ -8,23 +8,25 @@ from protocol.refusal import Refusal
 from registry.ledger.operations import (
     TOP_UP_MICROS_MAX,
     add_funds,
-    grant_promo,
+    credit_payment,
     post,
-    reverse,
     verify,
 )
-from registry.ledger.postings import UsageCharge, top_up, usage
+from registry.ledger.postings import Journal, UsageCharge, top_up, usage
 from registry.ledger.queries import (
     change_credit_limit,
     change_held,
     find_journal,
+    get_account,
     get_balance,
     get_purse,
+    insert_journal,
+    insert_postings,
     list_lines,
     spend_by_day,
 )
 from registry.store.database import Db
-from tests.registry.books import books, give
+from tests.registry.books import books, give, unlock
 from tests.services.databases import Databases
 
 DAY_MS = 86_400_000
@@ -45,21 +47,6 @@ def test_a_tenant_that_never_had_anything_has_nothing(databases: Databases) -> N
         balance = get_balance(db, "t_none")
 
     assert (balance.wallet, balance.promo, balance.owed, balance.available) == (0, 0, 0, 0)
-
-
-def test_usage_is_taken_from_the_grant_that_expires_first(databases: Databases) -> None:
-    with books(databases) as database, database.unit() as db:
-        give(db, "t_1", 100)
-        for grant, expires_at_ms in (("late", 9_000), ("soon", 5_000), ("never", None)):
-            assert grant_promo(
-                db, "t_1", grant=grant, micros=10, expires_at_ms=expires_at_ms, memo="", now_ms=1
-            )
-
-        _use(db, "log:1", 25)
-
-        assert [name for name, _ in get_purse(db, "t_1").promos] == ["L:promo:t_1:never"]
-        balance = get_balance(db, "t_1")
-        assert (balance.promo, balance.wallet, balance.total) == (5, 100, 105)
 
 
 def test_usage_beyond_the_wallet_is_owed_inside_the_credit_limit(databases: Databases) -> None:
@@ -116,20 +103,6 @@ def test_lines_show_the_balance_after_each_and_page_without_gaps(databases: Data
     assert [line.kind for line in lines] == ["usage"] * 5 + ["top_up"]
 
 
-def test_a_reversal_gives_the_money_back_once(databases: Databases) -> None:
-    with books(databases) as database, database.unit() as db:
-        give(db, "t_1", 100)
-        _use(db, "log:1", 40)
-
-        assert reverse(db, "log:1", memo="Wrong price", now_ms=9) is not None
-        assert reverse(db, "log:1", memo="Wrong price", now_ms=9) is None
-
-        assert get_balance(db, "t_1").total == 100
-        undone = find_journal(db, "undo:log:1")
-        assert undone is not None
-        assert undone.ref == "log:1"
-
-
 def test_spend_is_shown_by_day(databases: Databases) -> None:
     with books(databases) as database, database.unit() as db:
         give(db, "t_1", 100)
@@ -183,23 +156,72 @@ def test_a_changed_account_row_is_found(databases: Databases) -> None:
 
 
 def test_a_posting_slipped_in_is_found(databases: Databases) -> None:
-    with books(databases) as database, database.unit() as db:
-        give(db, "t_1", 100)
-        give(db, "t_2", 100, src="bank:2")
-        db.execute(
-            text(
-                "INSERT INTO posting (journal_id, account, micros) "
-                "SELECT id, 'L:wallet:t_2', -9 FROM journal WHERE src = 'bank:1'"
-            )
-        )
+    with books(databases) as database:
+        with database.unit() as db:
+            give(db, "t_1", 100)
+            give(db, "t_2", 100, src="bank:2")
+        with database.unit() as db:
+            unlock(db, "posting")
+            db.execute(text(SLIPPED_IN))
 
-        report = verify(db)
+        with database.reading() as db:
+            report = verify(db)
 
     assert {found.code for found in report.problems} == {
         "journal_off_balance",
         "ledger_off_balance",
         "account_wrong",
     }
+
+
+def test_the_database_refuses_a_journal_that_does_not_sum_to_zero(databases: Databases) -> None:
+    with books(databases) as database:
+        with pytest.raises(DBAPIError), database.unit() as db:
+            _post_unchecked(db, "bank:7", [("A:bank", 5), ("L:wallet:t_1", -4)])
+
+        with database.reading() as db:
+            assert find_journal(db, "bank:7") is None
+            assert get_account(db, "A:bank") == 0
+
+
+def test_the_database_refuses_a_posting_slipped_into_an_old_journal(databases: Databases) -> None:
+    with books(databases) as database:
+        with database.unit() as db:
+            give(db, "t_1", 100)
+            give(db, "t_2", 100, src="bank:2")
+
+        with pytest.raises(DBAPIError), database.unit() as db:
+            db.execute(text(SLIPPED_IN))
+
+        with database.reading() as db:
+            assert verify(db).problems == ()
+
+
+def test_a_top_up_first_pays_what_is_owed(databases: Databases) -> None:
+    with books(databases) as database, database.unit() as db:
+        change_credit_limit(db, "t_1", 50)
+        _use(db, "log:1", 30)
+
+        give(db, "t_1", 100)
+
+        balance = get_balance(db, "t_1")
+        assert (balance.wallet, balance.owed, balance.total) == (70, 0, 70)
+        assert [line.micros for line in list_lines(db, "t_1")] == [100, -30]
+        assert [line.balance_after for line in list_lines(db, "t_1")] == [70, -30]
+
+
+def test_a_payment_of_a_taxed_tenant_keeps_the_tax_apart(databases: Databases) -> None:
+    with books(databases) as database, database.unit() as db:
+        db.execute(text("INSERT INTO tax_rate VALUES ('t_1', 'DE', 1900, 1)"))
+
+        give(db, "t_1", 119_000_000)
+        credit_payment(
+            db, "t_1", src="pi_1", micros=59_500_000, into="A:stripe", memo="Card", ref="", now_ms=2
+        )
+
+        assert get_balance(db, "t_1").wallet == 150_000_000
+        assert get_account(db, "L:tax:DE") == -28_500_000
+        assert get_account(db, "A:stripe") == 59_500_000
 
 
 def test_a_payment_is_noted_once(databases: Databases) -> None:
@@ -216,6 +238,16 @@ def _use(db: Db, src: str, micros: int, at_ms: int = 2) -> None:
     assert post(db, journal) is not None
 
 
+def _post_unchecked(db: Db, src: str, postings: list[tuple[str, int]]) -> None:
+    journal_id = insert_journal(db, Journal(src, "top_up", 1, ()))
+    assert journal_id is not None
+    insert_postings(db, journal_id, postings)
+
+
+SLIPPED_IN = (
+    "INSERT INTO posting (journal_id, account, micros) "
+    "SELECT id, 'L:wallet:t_2', -9 FROM journal WHERE src = 'bank:1'"
+)
 REPLACED = (
     "INSERT OR REPLACE INTO posting (journal_id, account, micros) "
     "SELECT journal_id, account, micros * 2 FROM posting"

@@ -26,7 +26,9 @@ def database(databases: Databases) -> Iterator[Database]:
 
 def test_the_steps_and_the_tables_agree(database: Database) -> None:
     with database.transaction(writes=False) as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        context = MigrationContext.configure(
+            connection, opts={"compare_type": True, "include_name": _is_ours}
+        )
 
         differences = compare_metadata(context, whole_schema())
 
@@ -95,4 +97,12 @@ def _put_a_row_into(database: Database, name: str) -> None:
             connection.commit()
 
 
-_FITTING: dict[str, dict[str, object]] = {"price_version": {"effective_at_ms": 3_600_000}}
+def _is_ours(name: str | None, kind: str, _parents: object) -> bool:
+    """Whether code speaks of it: on SQLite two tables only let the database check sums."""
+    return kind != "table" or name not in {"zero", "journal_sum"}
+
+
+_FITTING: dict[str, dict[str, object]] = {
+    "price_version": {"effective_at_ms": 3_600_000},
+    "adjustment": {"kind": "promo"},
+}

@@ -54,6 +54,7 @@ node.view             .     .      .      .      .          x           x       
 node.operate          .     .      .      .      .          x           x           .            .
 catalogue.change      .     .      .      .      .          .           .           .            .
 app.change            .     .      .      .      .          .           .           .            .
+ledger.adjust         .     .      .      .      .          .           .           .            .
 platform.view         .     .      .      .      .          .           .           .            .
 tenant.govern         .     .      .      .      .          .           .           .            .
 """  # noqa: E501  # a table is read as a table

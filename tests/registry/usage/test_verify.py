@@ -10,6 +10,7 @@ from sqlalchemy import text
 from protocol.usage import Heartbeat
 from registry.store.database import Db
 from registry.usage.operations import UsageReport
+from tests.registry.books import unlock
 from tests.registry.recording import (
     NOW_MS,
     START_MS,
@@ -79,6 +80,7 @@ def test_a_release_that_came_after_the_usage_was_posted_changes_nothing(
 def test_what_was_changed_is_named(databases: Databases, change: str, code: str) -> None:
     with desk(databases) as here:
         _busy(here)
+        here.within(lambda db: unlock(db, "posting"))
         here.within(lambda db: db.execute(text(change)))
 
         report = check(here)
@@ -89,7 +91,7 @@ def test_what_was_changed_is_named(databases: Databases, change: str, code: str)
 def test_a_posting_changed_in_both_legs_is_found(databases: Databases) -> None:
     with desk(databases) as here:
         _busy(here)
-        _unlock(here, "posting")
+        here.within(lambda db: unlock(db, "posting"))
         change = "UPDATE posting SET micros = micros {} 5 WHERE account = '{}'"
         for sign, account in (("-", "L:wallet:t_1"), ("+", "I:usage:gpu")):
             statement = text(change.format(sign, account) + " AND journal_id = 2")
@@ -105,7 +107,7 @@ def test_a_byte_changed_in_a_sealed_bundle_is_found(databases: Databases, seed: 
     chance = random.Random(seed)
     with desk(databases) as here:
         _busy(here)
-        _unlock(here, "log_bundle")
+        here.within(lambda db: unlock(db, "log_bundle"))
 
         def spoil(db: Db) -> None:
             stored = db.value(text("SELECT entries FROM log_bundle"))
@@ -134,12 +136,3 @@ def _busy(here: Desk) -> Recorder:
     node.record(closed(at_ms=NOW_MS), Heartbeat(at_ms=START_MS, boottime_ms=1, skew_ms=0))
     assert here.take(node.batch(333)).problem is None
     return node
-
-
-def _unlock(here: Desk, table: str) -> None:
-    """Do what only somebody with the database in hand can do."""
-    if here.database.is_sqlite:
-        statement = f"DROP TRIGGER {table}_no_update"
-    else:
-        statement = f"ALTER TABLE {table} DISABLE TRIGGER ALL"
-    here.within(lambda db: db.execute(text(statement)))
