@@ -48,11 +48,15 @@ class Discovered:
 
 @dataclass(slots=True)
 class Standing:
-    """How a backend is at present."""
+    """How a backend is at present.
+
+    heard  whether it ever answered since this agent began: before, nobody knows what it serves
+    """
 
     backend: Backend
     ready: bool = False
     models: dict[str, Discovered] = field(default_factory=dict)
+    heard: bool = False
     in_flight: int = 0
     penalty_until_ms: int = 0
     why: str = "not asked yet"
@@ -95,7 +99,7 @@ class Backends:
             if not wanted or model.name in wanted
         }
         changed = not standing.ready or standing.models.keys() != offered.keys()
-        standing.ready = True
+        standing.ready = standing.heard = True
         standing.models = offered
         standing.penalty_until_ms = 0
         standing.why = ""
@@ -120,11 +124,12 @@ class Backends:
 
         Best is which has not just failed, then which has the fewest calls in flight.
         """
-        serving = [
+        callable_ = [
             standing
             for standing in self._standings.values()
-            if model in standing.models and standing.backend.tenant_id in (None, tenant_id)
+            if standing.backend.tenant_id in (None, tenant_id)
         ]
+        serving = [one for one in callable_ if model in one.models or _may_serve(one, model)]
         if not serving:
             raise unknown_model()
         ready = [standing for standing in serving if standing.ready]
@@ -166,6 +171,12 @@ class Backends:
                         owned_by=standing.backend.name[:64],
                     )
         return tuple(served[name] for name in sorted(served)[:MODELS_MAX])
+
+
+def _may_serve(standing: Standing, model: str) -> bool:
+    """Whether a backend that has not answered yet may turn out to serve a model."""
+    names = standing.backend.models
+    return not standing.heard and (not names or model in names)
 
 
 def readable_models(models: Iterable[Discovered]) -> list[Discovered]:

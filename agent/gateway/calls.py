@@ -41,7 +41,6 @@ SAMPLING = frozenset(
         "ignore_eos", "skip_special_tokens", "logit_bias", "include_stop_str_in_output",
         "guided_json", "guided_regex", "guided_choice", "guided_grammar", "structured_outputs",
         "response_format", "stream", "stream_options", "model", "user", "n", "max_tokens",
-        "priority",
     }
 )  # fmt: skip
 CHAT = frozenset(
@@ -56,15 +55,23 @@ CHAT = frozenset(
 FIELDS: dict[Endpoint, frozenset[str]] = {
     "chat/completions": SAMPLING | CHAT,
     "completions": SAMPLING | {"prompt", "suffix", "echo", "best_of", "logprobs"},
-    "embeddings": frozenset(
-        {"model", "input", "encoding_format", "dimensions", "user", "priority"}
-    ),
+    "embeddings": frozenset({"model", "input", "encoding_format", "dimensions", "user"}),
 }
 STRUCTURES = (
     "response_format", "guided_json", "guided_choice", "guided_grammar", "structured_outputs",
     "tools", "functions", "chat_template_kwargs", "metadata", "prediction", "tool_choice",
 )  # fmt: skip
-PATTERNS = ("guided_regex",)
+PATTERNS = frozenset({"guided_regex", "regex", "pattern"})
+"""Fields that an engine compiles as regular expressions, wherever in a structure they stand."""
+
+TEMPLATE_SWITCHES = frozenset(
+    {
+        "enable_thinking", "thinking", "thinking_budget", "preserve_thinking", "reasoning_effort",
+        "add_vision_id",
+    }
+)  # fmt: skip
+TEMPLATE_TEXT_CHARACTERS_MAX = 64
+"""What a caller may tell a chat template; a template itself is a program and never taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,12 +234,9 @@ def _check_structures(fields: dict[str, Json]) -> None:
         value = fields.get(name)
         if value is not None and len(msgspec.json.encode(value)) > STRUCTURE_BYTES_MAX:
             raise wrong_field(name, f"is larger than {STRUCTURE_BYTES_MAX} bytes")
-    for name in PATTERNS:
-        value = fields.get(name)
-        if value is not None and (
-            not isinstance(value, str) or len(value) > PATTERN_CHARACTERS_MAX
-        ):
-            raise wrong_field(name, f"must be text of at most {PATTERN_CHARACTERS_MAX} characters")
+        _check_patterns(value, name)
+    _check_patterns({"guided_regex": fields.get("guided_regex")}, "")
+    _check_switches(fields.get("chat_template_kwargs"))
     bias = fields.get("logit_bias")
     if bias is not None and (not isinstance(bias, dict) or len(bias) > BIASES_MAX):
         raise wrong_field("logit_bias", f"must be an object of at most {BIASES_MAX} tokens")
@@ -245,6 +249,43 @@ def _check_structures(fields: dict[str, Json]) -> None:
         _count(fields, "logprobs", least=0, most=LOGPROBS_MAX, default=0)
     for name in ("temperature", "top_p", "min_p", "frequency_penalty", "presence_penalty"):
         _check_figure(fields.get(name), name)
+
+
+def _check_patterns(structure: Json, path: str) -> None:
+    """Refuse a long regular expression, however deep in a structure it stands."""
+    waiting = [(structure, path)]
+    while waiting:
+        value, path = waiting.pop()
+        if isinstance(value, list):
+            waiting.extend((inner, path) for inner in value)
+        elif isinstance(value, dict):
+            for name, inner in value.items():
+                if name in PATTERNS and isinstance(inner, str):
+                    if len(inner) > PATTERN_CHARACTERS_MAX:
+                        raise wrong_field(
+                            f"{path}.{name}".lstrip("."),
+                            f"must be text of at most {PATTERN_CHARACTERS_MAX} characters",
+                        )
+                elif name == "guided_regex" and inner is not None:
+                    raise wrong_field(name, "must be text")
+                else:
+                    waiting.append((inner, f"{path}.{name[:64]}"))
+
+
+def _check_switches(switches: Json) -> None:
+    """Refuse what is not a plain switch of a chat template."""
+    if switches is None:
+        return
+    if not isinstance(switches, dict):
+        raise wrong_field("chat_template_kwargs", "must be an object")
+    for name, value in switches.items():
+        path = f"chat_template_kwargs.{name[:64]}"
+        if name not in TEMPLATE_SWITCHES:
+            known = ", ".join(sorted(TEMPLATE_SWITCHES))
+            raise wrong_field(path, f"is not known; {known} are")
+        short = isinstance(value, str) and len(value) <= TEMPLATE_TEXT_CHARACTERS_MAX
+        if not (short or isinstance(value, bool | int)):
+            raise wrong_field(path, "must be true, false, a whole number or a short text")
 
 
 def _check_figure(value: Json, name: str) -> None:

@@ -1,5 +1,6 @@
 """The OpenAI-compatible surface of the node: /v1 and, the same, /api/v1."""
 
+import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -36,6 +37,8 @@ from protocol.wire import encode
 log = logging.getLogger(__name__)
 
 REFUSAL_BYTES_MAX = 64 * 1024
+INLINE_BYTES_MAX = 64 * 1024
+"""A body up to here is read within a millisecond or two."""
 
 routes = web.RouteTableDef()
 
@@ -164,7 +167,7 @@ async def _carried(request: web.Request, endpoint: Endpoint) -> web.StreamRespon
     room = request.app[GATEWAY]
     key = room.key_of(request)
     with room.admission.admitted(key, now_ms=room.boot_clock()):
-        call = read_call(endpoint, await read_body(request))
+        call = await _read(endpoint, await read_body(request))
         check_model_allowed(key, call.model)
         choices = room.backends.choices(
             call.model, tenant_id=key.tenant_id, now_ms=room.boot_clock()
@@ -175,6 +178,13 @@ async def _carried(request: web.Request, endpoint: Endpoint) -> web.StreamRespon
             return await _answered(request, course, choices)
         finally:
             course.close()
+
+
+async def _read(endpoint: Endpoint, body: bytes) -> Call:
+    """Return the call in a body; a large one is read beside the event loop, which serves others."""
+    if len(body) <= INLINE_BYTES_MAX:
+        return read_call(endpoint, body)
+    return await asyncio.to_thread(read_call, endpoint, body)
 
 
 def _course(room: Gateway, key: ApiKeyFact, call: Call, *, call_id: str) -> Course:

@@ -111,6 +111,17 @@ def test_a_list_of_tokens_is_one_prompt() -> None:
         ("stop", ["x"] * 100),
         ("guided_regex", "(a+)+" * 1_000),
         ("guided_regex", 7),
+        ("structured_outputs", {"regex": "(a+)+" * 1_000}),
+        ("response_format", {"json_schema": {"schema": {"a": [{"pattern": "a" * 5_000}]}}}),
+        ("tools", [{"function": {"parameters": {"b": {"pattern": "a" * 5_000}}}}]),
+        ("chat_template_kwargs", ["enable_thinking"]),
+        ("chat_template_kwargs", {"chat_template": "{{ 7 * 7 }}"}),
+        ("chat_template_kwargs", {"tokenize": True}),
+        ("chat_template_kwargs", {"enable_thinking": {"a": 1}}),
+        ("chat_template_kwargs", {"reasoning_effort": "x" * 65}),
+        ("messages", [{"role": "user", "content": "a", "audio": {"url": "http://10.0.0.1/"}}]),
+        ("messages", [{"role": "assistant", "tool_calls": "all"}]),
+        ("messages", [{"role": "assistant", "tool_calls": [{"id": "a", "url": "http://x"}]}]),
         ("guided_grammar", "x" * 300_000),
         ("response_format", {"type": "json_schema", "json_schema": "x" * 300_000}),
         ("tools", ["x" * 300_000]),
@@ -136,7 +147,7 @@ def test_a_field_out_of_bounds_is_refused_by_name(field: str, value: object) -> 
 
 
 @pytest.mark.parametrize(
-    "field", ["api_base", "base_url", "user_config", "api_key", "chat_template", "anything", "\x1b"]
+    "field", ["api_base", "base_url", "user_config", "api_key", "chat_template", "priority", "\x1b"]
 )
 def test_an_unknown_field_is_refused(field: str) -> None:
     for endpoint, rest in (
@@ -186,12 +197,32 @@ def test_media_from_anywhere_but_the_call_itself_are_refused(kind: str, url: obj
         {"type": "text", "text": "a", "image_url": {"url": "http://10.0.0.1/"}},
         {"type": "text", "text": ["a"]},
         {"type": "input_audio", "input_audio": {"url": "http://10.0.0.1/"}},
+        {"type": "input_audio", "input_audio": {"data": "aGVsbG8=", "url": "http://10.0.0.1/"}},
+        {"type": "image_url", "image_url": {"url": PICTURE, "proxy": "http://10.0.0.1/"}},
         {"type": ["text"]},
         "text",
     ],
 )
 def test_a_part_of_another_shape_is_refused(part: object) -> None:
     assert refused("chat/completions", parts(part)).status == 400
+
+
+def test_an_answer_is_taken_back_as_an_sdk_keeps_it() -> None:
+    answer = {
+        "role": "assistant", "content": None, "refusal": None, "annotations": [], "audio": None,
+        "function_call": None, "reasoning_content": "Let me see.",
+        "tool_calls": [
+            {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+        ],
+    }  # fmt: skip
+    result = {"role": "tool", "tool_call_id": "c1", "content": "7"}
+    body = chat(messages=[*HELLO, answer, result], chat_template_kwargs={"enable_thinking": False})
+
+    assert json.loads(read_call("chat/completions", body).body)["messages"] == [
+        *HELLO,
+        answer,
+        result,
+    ]
 
 
 def test_a_picture_inside_the_call_is_reserved_for_by_its_kind_not_its_bytes() -> None:

@@ -151,10 +151,24 @@ def test_a_silent_backend_is_not_chosen_and_a_replaced_one_is_asked_anew() -> No
     with pytest.raises(Refusal, match="model_not_ready"):
         names(backends)
     assert [model.ready for model in backends.served_models()] == [False]
-    backends.take([Backend("one", "http://elsewhere")])
-    with pytest.raises(Refusal, match="model_not_found"):
+    elsewhere = Backend("one", "http://elsewhere")
+    backends.take([elsewhere])
+    with pytest.raises(Refusal, match="model_not_ready"):
         names(backends)
     assert not backends.note_answer(backend, [Discovered("m")])
+    assert backends.note_answer(elsewhere, [Discovered("other")])
+    with pytest.raises(Refusal, match="model_not_found"):
+        names(backends)
+
+
+def test_before_a_backend_has_answered_a_model_it_may_serve_is_not_unknown() -> None:
+    backends = Backends([Backend("one", "http://a", models=("m",), tenant_id="t_1")])
+
+    with pytest.raises(Refusal, match="model_not_ready"):
+        backends.choices("m", tenant_id="t_1", now_ms=0)
+    for model, tenant_id in (("other", "t_1"), ("m", "t_2")):
+        with pytest.raises(Refusal, match="model_not_found"):
+            backends.choices(model, tenant_id=tenant_id, now_ms=0)
 
 
 def test_only_the_models_named_for_a_backend_and_fit_for_a_record_are_offered() -> None:

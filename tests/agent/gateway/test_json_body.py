@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.gateway.json_body import DEPTH_MAX, STRING_CHARACTERS_MAX, read_json
+from agent.gateway.json_body import (
+    CONTAINERS_MAX,
+    DEPTH_MAX,
+    STRING_CHARACTERS_MAX,
+    TEXTS_MAX,
+    VALUES_MAX,
+    read_json,
+)
 from protocol.refusal import Refusal
 
 plain = st.recursive(
@@ -67,3 +74,23 @@ def test_nesting_is_allowed_up_to_the_limit() -> None:
     assert "a" in read_json(deepest)
     with pytest.raises(Refusal):
         read_json(deepest.replace(b"[]", b"[[]]"))
+
+
+@pytest.mark.parametrize(
+    ("element", "most"),
+    [(b"[]", CONTAINERS_MAX), (b"{}", CONTAINERS_MAX), (b'"a"', TEXTS_MAX), (b"1", VALUES_MAX)],
+    ids=["lists", "objects", "texts", "values"],
+)
+def test_a_body_of_too_many_parts_is_refused_before_it_is_read(element: bytes, most: int) -> None:
+    def body(count: int) -> bytes:
+        return b'{"a":[' + b",".join([element] * count) + b"]}"
+
+    assert read_json(body(most - 2))
+    with pytest.raises(Refusal) as refusal:
+        read_json(body(most + 2))
+    assert f"over {most}" in refusal.value.message
+
+
+@given(st.text(alphabet='[]{}",\\ab', max_size=300))
+def test_what_stands_in_a_text_is_not_counted(text: str) -> None:
+    assert read_json(json.dumps({"a": text * 40}).encode()) == {"a": text * 40}
