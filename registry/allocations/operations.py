@@ -25,12 +25,7 @@ from registry.leases.operations import find_terms, grant_first
 from registry.leases.terms import check_not_suspended
 from registry.ledger.queries import get_balance
 from registry.nodes.operations import bump_generation
-from registry.nodes.queries import (
-    Node,
-    NodeAccelerator,
-    list_every_accelerator,
-    list_nodes,
-)
+from registry.nodes.queries import Node, NodeAccelerator, list_every_accelerator, list_nodes
 from registry.nodes.standing import standing
 from registry.store.database import Db
 from registry.tenants.queries import Project, get_project
@@ -41,6 +36,8 @@ BLOCKING: frozenset[Severity] = frozenset({"critical"})
 
 EVENTS_TOLD_MAX = 200
 """A state path of so many steps takes no more of a node's words, only what moves the state."""
+
+CLEANED = "Nothing of it was left on the node."
 
 HOURS_MIN = 1
 """A launch must be affordable for this long."""
@@ -110,7 +107,8 @@ def launch(
 def release(db: Db, allocation_id: str, *, actor: Actor, now_ms: int) -> Allocation:
     """Ask for the end of an allocation: charging stops now, the node cleans up on contact.
 
-    Asked again while it is under way, it says so without doing anything twice.
+    Asked again while it is under way, it says so without doing anything twice.  What the node has
+    cleaned up before is released at once.
     """
     assert actor.tenant_id is not None
     found = queries.get_allocation(db, allocation_id, tenant_id=actor.tenant_id)
@@ -126,6 +124,10 @@ def release(db: Db, allocation_id: str, *, actor: Actor, now_ms: int) -> Allocat
         now_ms=now_ms,
     )
     queries.note_release(db, allocation_id, at_ms=now_ms)
+    if found.cleaned_at_ms is not None:
+        # Its node was told to forget it and will not speak of it again.
+        left = replace(found, state=State.RELEASING)
+        _move(db, left, Event.GONE, fact_text=CLEANED, actor="registry", now_ms=now_ms)
     bump_generation(db, found.node_id)
     record(
         db,

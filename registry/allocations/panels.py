@@ -238,6 +238,8 @@ def reason(seen: SeenAllocation, events: Sequence[SeenEvent], *, now_ms: int) ->
         return REASONS[seen.state]
     if seen.state in (State.FAILED, State.SKU_UNAVAILABLE):
         return seen.last_fact
+    if seen.state is State.RELEASED and seen.reason:
+        return seen.last_fact
     if seen.state is State.RELEASING and seen.silent_since_ms(now_ms) is not None:
         stopped = _stopped_at_ms(seen, events)
         since = f" after {utc_clock(stopped)}" if stopped is not None else ""

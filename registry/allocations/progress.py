@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from protocol.lifecycle import Event, State, may_move
-from protocol.observed import ObservedAllocation
+from protocol.observed import ObservedAllocation, Phase
 
 PHASE_FACTS = {
     "pulling": "fetching the image",
@@ -47,6 +47,22 @@ FAILURES = {
 }
 
 
+SAID_IN_FULL = frozenset(
+    {"exited", "oom_killed", "lease", "probe_timeout", "interrupted", "container_lost"}
+)
+"""Failures whose words leave nothing to add: the node's own sentence would say them twice."""
+
+ENDED_BEFORE = "That was before its release reached the node; nothing of it is left there."
+
+ASKED_FOR: dict[tuple[State, Phase], Event] = {
+    (State.RELEASING, "absent"): Event.GONE,
+    (State.RELEASE_FAILED, "absent"): Event.GONE,
+    (State.STOPPING, "exited"): Event.STOPPED,
+    (State.STOPPING, "absent"): Event.STOPPED,
+}
+"""Ends that somebody asked for: they are reached, whatever went wrong before the node heard."""
+
+
 @dataclass(frozen=True, slots=True)
 class Happening:
     """An event for the life cycle, with the code and the words for the state path."""
@@ -57,11 +73,17 @@ class Happening:
 
 
 def happening(state: State, seen: ObservedAllocation) -> Happening | None:
-    """Return what the node's report means in this state, or None if nothing moved."""
-    event = _event(seen)
+    """Return what the node's report means in this state, or None if nothing moved.
+
+    `absent` without a failure moves nothing that should run: the node begins it again by itself.
+    """
+    event = ASKED_FOR.get((state, seen.phase)) or _event(seen)
     if event is None or not may_move(state, event):
         return None
-    return Happening(event=event, reason=seen.failure or "", fact=fact(seen))
+    told = fact(seen)
+    if event is Event.GONE and seen.failure is not None:
+        told = f"{told} {ENDED_BEFORE}"
+    return Happening(event=event, reason=seen.failure or "", fact=told)
 
 
 def fact(seen: ObservedAllocation) -> str:
@@ -69,7 +91,8 @@ def fact(seen: ObservedAllocation) -> str:
     if seen.failure is not None:
         words = FAILURES.get(seen.failure, f"The node reports {seen.failure}.")
         code = f" Exit code {seen.exit_code}." if seen.exit_code is not None else ""
-        return f"{words}{code} {seen.detail}".strip()
+        detail = "" if seen.failure in SAID_IN_FULL else seen.detail
+        return f"{words}{code} {detail}".strip()
     if seen.phase == "exited":
         return f"Finished with exit code {seen.exit_code}."
     return seen.detail or PHASE_FACTS[seen.phase]
@@ -82,8 +105,6 @@ def _event(seen: ObservedAllocation) -> Event | None:
         return Event.FAILED
     if seen.phase == "exited":
         return Event.FINISHED
-    if seen.phase == "absent":
-        return Event.GONE
     if seen.phase == "running" and seen.ready_at_ms is not None:
         return Event.READY
     return None

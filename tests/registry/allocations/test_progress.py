@@ -1,10 +1,13 @@
 """What a node's report moves, in every state."""
 
+from itertools import product
+from typing import get_args
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol.lifecycle import FINAL, Event, State
-from protocol.observed import ObservedAllocation
+from protocol.lifecycle import FINAL, Event, State, moved
+from protocol.observed import ObservedAllocation, Phase
 from registry.allocations.progress import FAILURES, fact, happening
 
 reports = st.builds(
@@ -71,3 +74,51 @@ def test_no_report_moves_a_final_state_or_leaves_a_move_unexplained(
         assert moved is None
     if moved is not None:
         assert moved.fact
+
+
+FAILED_OR_NOT = (None, *FAILURES, "brand_new")
+RESTING = FINAL | {State.STOPPED, State.INSUFFICIENT_BALANCE}
+"""States that no node has anything to do in: the rest is a person's to say."""
+
+
+def end_of(state: State, seen: ObservedAllocation) -> State:
+    """The state that a node's report ends in when it is said again and again, as nodes do."""
+    while (happened := happening(state, seen)) is not None:
+        state = moved(state, happened.event)
+    return state
+
+
+def test_no_end_that_a_node_reports_leaves_a_workload_that_waits_for_it() -> None:
+    waiting = {State.RELEASING, State.RELEASE_FAILED, State.STOPPING}
+    for state, failure in product(waiting, FAILED_OR_NOT):
+        assert end_of(state, report(phase="absent", failure=failure)) in RESTING, (state, failure)
+
+
+def test_no_end_that_a_node_reports_leaves_a_workload_that_runs() -> None:
+    running = {State.PROVISIONING, State.ACTIVE}
+    for state, phase, failure in product(running, ("exited", "absent"), FAILED_OR_NOT):
+        stays = phase == "absent" and failure is None
+        ended = end_of(state, report(phase=phase, failure=failure, exit_code=1))
+        assert (ended in RESTING) is not stays, (state, phase, failure)
+
+
+def test_a_workload_that_rests_stays_where_it_is_whatever_a_node_says() -> None:
+    for state, phase, failure in product(RESTING, get_args(Phase), FAILED_OR_NOT):
+        assert end_of(state, report(phase=phase, failure=failure)) is state, (state, phase, failure)
+
+
+def test_gone_after_it_ended_by_itself_is_released_and_says_why_it_ended() -> None:
+    seen = report(phase="absent", failure="exited", exit_code=3, detail="It ended with code 3.")
+
+    happened = happening(State.RELEASING, seen)
+
+    assert happened is not None
+    assert (happened.event, happened.reason) == (Event.GONE, "exited")
+    assert happened.fact.startswith("The container ended by itself. Exit code 3. That was before")
+
+
+def test_why_it_ended_is_said_once() -> None:
+    seen = report(phase="exited", failure="exited", exit_code=0, detail="It ended with code 0.")
+
+    assert fact(seen) == "The container ended by itself. Exit code 0."
+    assert "layer 3" in fact(report(phase="exited", failure="image_pull_failed", detail="layer 3"))

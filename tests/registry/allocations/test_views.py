@@ -68,6 +68,41 @@ def test_a_release_on_a_silent_node_is_queued_and_says_so(market: Marketplace) -
     assert "Queued: the node does it on contact. You are not charged after" in page
 
 
+def test_what_ended_by_itself_just_before_its_release_is_released_and_says_why(
+    market: Marketplace,
+) -> None:
+    ana = market.customer()
+    made = ana.launched(gpu_count="2")
+    market.runs(made)
+    ana.browser.post(f"/workloads/{made}/release")
+
+    for phase in ("exited", "absent"):
+        market.node_says(made, phase, failure="exited", exit_code=3)  # type: ignore[arg-type]  # literals
+    page = ana.browser.get(f"/workloads/{made}").text
+
+    assert "Released" in page
+    assert "waiting for the node" not in page
+    assert "The container ended by itself. Exit code 3." in page
+    assert f"/launch?from={made}" in page
+    assert ana.launches("next", gpu_count="2").status_code == 303
+
+
+def test_what_ran_out_of_balance_and_was_cleaned_up_is_released_at_once(
+    market: Marketplace,
+) -> None:
+    ana = market.customer()
+    made = ana.launched()
+    market.runs(made)
+    for phase in ("exited", "absent"):
+        market.node_says(made, phase, failure="lease")  # type: ignore[arg-type]  # literals
+
+    ana.browser.post(f"/workloads/{made}/release")
+    page = ana.browser.get(f"/workloads/{made}").text
+
+    assert "waiting for the node" not in page
+    assert "Nothing of it was left on the node." in page
+
+
 def test_a_failure_says_why_and_offers_the_same_again(market: Marketplace) -> None:
     ana = market.customer()
     made = ana.launched(name="broken", command="sleep 5", environment="A=b")
