@@ -23,20 +23,23 @@ from registry.accounts.views import SignIn
 from registry.accounts.views import pages as accounts_pages
 from registry.allocations.api import api as allocations_api
 from registry.allocations.offers import MARKET
-from registry.allocations.operations import BLOCKING, Market
+from registry.allocations.operations import Market
 from registry.allocations.panels import workload_row
+from registry.allocations.seen import BLOCKING
 from registry.allocations.views import pages as allocations_pages
 from registry.catalogue.api import api as catalogue_api
 from registry.config import Config, database_url, read_secret
 from registry.drivers.keyfile import read_key
 from registry.drivers.mail import OutboxMail, SmtpMail
 from registry.gateway.api import api as gateway_api
-from registry.incidents.queries import list_open
+from registry.gateway.operations import endpoints
+from registry.incidents.queries import list_open, severities_by_node
 from registry.ledger.api import api as ledger_api
 from registry.ledger.views import pages as ledger_pages
 from registry.nodes.api import api as nodes_api
 from registry.nodes.node import Node
 from registry.nodes.queries import list_held_versions
+from registry.nodes.standing import SEVERITIES
 from registry.nodes.views import EXTENSION as NODES
 from registry.nodes.views import NodeSources
 from registry.nodes.views import pages as nodes_pages
@@ -118,9 +121,12 @@ def create_app(
         {
             SETTINGS: settings,
             SIGN_IN: SignIn(mail=mail or mail_of(config), admins=admins),
-            ACCESS: KeySources(held_versions=list_held_versions, last_used=use_by_key),
+            ACCESS: KeySources(
+                held_versions=list_held_versions, last_used=use_by_key, endpoints=endpoints
+            ),
             SITES: SiteSources(figures=site_figures),
             NODES: NodeSources(figures=node_figures, workloads=node_workloads),
+            SEVERITIES: severities_by_node,
             MARKET: lambda db: market(db, demo=config.demo),
             SYNC: sync_policy(config, settings),
         }
@@ -246,5 +252,6 @@ def node_workloads(
 
 def market(db: Db, *, demo: bool) -> Market:
     """Return what may be sold: nodes with a critical finding are off the market."""
-    blocking = {one.node_id: one.code for one in list_open(db) if one.severity in BLOCKING}
+    found = [one for one in list_open(db) if one.severity in BLOCKING]
+    blocking = {one.node_id: one.code for one in reversed(found)}
     return Market(demo=demo, blocking=blocking)

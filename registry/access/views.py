@@ -1,6 +1,6 @@
 """The page of API keys."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from flask import Blueprint, current_app, redirect, render_template, request
@@ -8,6 +8,7 @@ from flask.typing import ResponseReturnValue
 
 from registry.access import operations, queries
 from registry.access.api_keys import ApiKey, expiry, state_of
+from registry.access.endpoints import Endpoint, endpoint_rows, shown_key
 from registry.access.operations import NewKey
 from registry.accounts.queries import get_emails
 from registry.server.forms import refilled
@@ -31,10 +32,12 @@ class KeySources:
 
     held_versions  the version of the key set that each enrolled node holds
     last_used      when each key of a tenant was last used, and what was spent with it, by key id
+    endpoints      where keys for these models (empty for all) can call at a moment
     """
 
     held_versions: Callable[[Db], list[int]]
     last_used: Callable[[Db, str], dict[str, tuple[int, int]]]
+    endpoints: Callable[[Db, Iterable[str], int], tuple[Endpoint, ...]]
 
 
 @pages.get("/access/api-keys")
@@ -60,9 +63,8 @@ def create_key() -> ResponseReturnValue:
     made: list[tuple[str, str]] = []
     with db().unit():
         kept = once(lambda: _create(wanted, made))
-    secret = _secret(made[0][1]) if made else None
-    assert kept.is_replay or secret is not None
-    return _keys_page(form=Form(), secret=secret)
+    assert kept.is_replay or made
+    return _keys_page(form=Form(), made=made[0] if made else None)
 
 
 @pages.post("/access/api-keys/<key_id>/revoke")
@@ -92,7 +94,8 @@ def _create(wanted: NewKey, made: list[tuple[str, str]]) -> Kept:
     return Kept(200, made[0][0])
 
 
-def _keys_page(*, form: Form, secret: NewSecret | None = None) -> str:
+def _keys_page(*, form: Form, made: tuple[str, str] | None = None) -> str:
+    """Return the page.  made: id and secret of a key that was just created"""
     tenant_id = actor().tenant_id
     assert tenant_id is not None
     require(actor(), "api_key.view", tenant_id=tenant_id)
@@ -103,11 +106,13 @@ def _keys_page(*, form: Form, secret: NewSecret | None = None) -> str:
         makers = get_emails(db(), (key.created_by for key in keys))
         held = sources.held_versions(db())
         used = sources.last_used(db(), tenant_id)
+        endpoints = sources.endpoints(db(), (), now_ms())
+        secret = _secret(made, tenant_id, sources) if made else None
     page = ApiKeysPage(
         now_ms=now_ms(),
         rows=tuple(_row(key, makers, held, used.get(key.api_key_id)) for key in keys),
         idempotency_key=form.value("idempotency_key") or new_id("request"),
-        base_url=f"{settings().base_url}/api/v1",
+        endpoints=endpoint_rows(endpoints),
         form=form,
         secret=secret,
         can_create=may(actor(), "api_key.create"),
@@ -134,14 +139,12 @@ def _row(
     )
 
 
-def _secret(secret: str) -> NewSecret:
-    base_url = f"{settings().base_url}/api/v1"
-    return NewSecret(
-        title="Your new API key",
-        value=secret,
-        prefix=secret[:7],
-        file_name="outstation.env",
-        file_text=f"OPENAI_BASE_URL={base_url}\nOPENAI_API_KEY={secret}\n",
-        command=f"curl {base_url}/models -H 'Authorization: Bearer {secret}'",
-        command_label="Try it",
+def _secret(made: tuple[str, str], tenant_id: str, sources: KeySources) -> NewSecret:
+    key_id, secret = made
+    key = queries.get_key(db(), key_id, tenant_id=tenant_id)
+    return shown_key(
+        secret,
+        prefix=key.prefix,
+        endpoints=sources.endpoints(db(), key.models, now_ms()),
+        registry=settings().base_url,
     )

@@ -4,14 +4,9 @@ from flask import Blueprint, Response
 from flask.typing import ResponseReturnValue
 
 from protocol.clock import SECOND_MS
-from protocol.price import Price, price_at
 from protocol.wire import encode
 from registry.access.queries import get_key
-from registry.catalogue.queries import list_prices, list_skus
-from registry.gateway.operations import OfferedModel, offered_models
-from registry.nodes.node import Node
-from registry.nodes.queries import list_nodes
-from registry.nodes.standing import standing
+from registry.gateway.operations import CallableModel, callable_models
 from registry.server.session import actor, db, now_ms, with_api_key
 from registry.tenants.roles import require
 
@@ -31,31 +26,13 @@ def list_models() -> ResponseReturnValue:
     assert tenant_id is not None
     with db().reading():
         key = get_key(db(), actor().subject, tenant_id=tenant_id)
-        nodes = {node.node_id: node for node in list_nodes(db()) if _is_online(node)}
-        offered = offered_models(
-            db(), allowed=key.models, online=frozenset(nodes), prices=_prices_in_force()
-        )
-    found = {"object": "list", "data": [_model(model, nodes) for model in offered]}
+        offered = callable_models(db(), allowed=key.models, now_ms=now_ms())
+    found = {"object": "list", "data": [_model(one) for one in offered]}
     return Response(encode(found), content_type="application/json")
 
 
-def _is_online(node: Node) -> bool:
-    is_known = node.public_key is not None and not node.revoked
-    return is_known and standing(node.last_contact_at_ms, now_ms=now_ms()) == "online"
-
-
-def _prices_in_force() -> list[Price]:
-    models = [sku.sku_id for sku in list_skus(db()) if sku.active and sku.sku_class == "model"]
-    prices = list_prices(db(), models)
-    in_force = (
-        price_at(prices, sku=sku, meter=meter, at_ms=now_ms())
-        for sku, meter in sorted({(price.sku, price.meter) for price in prices})
-    )
-    return [price for price in in_force if price is not None]
-
-
-def _model(model: OfferedModel, nodes: dict[str, Node]) -> dict[str, object]:
-    serving = [nodes[node_id] for node_id in model.node_ids]
+def _model(found: CallableModel) -> dict[str, object]:
+    model, serving = found.model, found.serving
     since_ms = min(price.effective_at_ms for price in model.prices)
     return {
         "id": model.name,
@@ -63,9 +40,9 @@ def _model(model: OfferedModel, nodes: dict[str, Node]) -> dict[str, object]:
         "created": since_ms // SECOND_MS,
         "owned_by": model.owned_by or OWNER,
         "context_length": model.context_tokens,
-        "nodes": [node.name for node in serving],
-        "base_urls": [f"{node.gateway_url}/v1" for node in serving if node.gateway_url],
-        "countries": sorted({node.country for node in serving}),
+        "nodes": [one.node.name for one in serving],
+        "base_urls": [one.base_url for one in serving if one.base_url],
+        "countries": sorted({one.node.country for one in serving}),
         "prices": [
             {
                 "meter": price.meter,

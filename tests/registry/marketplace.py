@@ -248,6 +248,12 @@ class Marketplace:
         with self.rig.database.unit() as db:
             record_models(db, self.node_id, models, now_ms=self.rig.clock())
 
+    def answers_at(self, gateway_url: str) -> None:
+        """The node's gateway listens here."""
+        with self.rig.database.unit() as db:
+            values = {"gateway_url": gateway_url}
+            db.write(update(node).where(node.c.node_id == self.node_id).values(values))
+
     def _lease(self, db: Db, tenant_id: str, hourly: int) -> int:
         """The tenant's lease on the node with the most left, topped up before."""
         now_ms = self.rig.clock()

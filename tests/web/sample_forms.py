@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from tests.web.sample_parts import DAY_MS, MINUTE_MS, NOW_MS, SECOND_MS, shell
-from web.view_models.access import ApiKeyRow, ApiKeysPage
+from web.view_models.access import ApiKeyRow, ApiKeysPage, EndpointRow
 from web.view_models.accounts import CheckEmailPage, ConfirmPage, SignInPage
 from web.view_models.billing import AddFundsPage
 from web.view_models.launch import (
@@ -140,7 +140,17 @@ KEYS = ApiKeysPage(
         ),
     ),
     "f_1",
-    "https://cloud.example/v1",
+    (
+        EndpointRow(
+            "https://gpu01.nbo.example/v1", "nbo-telecom-1", "Nairobi, Kenya", ("qwen-7b",)
+        ),
+        EndpointRow(
+            "https://gpu02.cpt.example/v1",
+            "cpt-uni-2",
+            "Cape Town, South Africa",
+            ("qwen-7b", "bge"),
+        ),
+    ),
 )
 API_SECRET = NewSecret(
     "Key “checkout service”",

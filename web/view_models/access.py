@@ -23,17 +23,27 @@ class ApiKeyRow:
 
 
 @dataclass(frozen=True, slots=True)
+class EndpointRow:
+    """A gateway that serves models now.  base_url: as programs take it"""
+
+    base_url: str
+    node: str
+    place: str
+    models: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ApiKeysPage:
     """GET, POST /access/api-keys; POST answers this page with `secret` set.
 
-    fields    name, expires (days or "never"), idempotency_key
-    base_url  where the API is called, shown with the keys
+    fields     name, expires (days or "never"), idempotency_key
+    endpoints  where models can be called now; empty while no node serves one
     """
 
     now_ms: int
     rows: tuple[ApiKeyRow, ...]
     idempotency_key: str
-    base_url: str
+    endpoints: tuple[EndpointRow, ...] = ()
     form: Form = field(default_factory=Form)
     secret: NewSecret | None = None
     can_create: bool = True

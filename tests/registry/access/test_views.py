@@ -1,6 +1,9 @@
 """API keys are shown once, kept as hashes, and worth nothing once revoked."""
 
+import html
+import json
 import re
+import shlex
 
 from sqlalchemy import text
 
@@ -8,6 +11,7 @@ from protocol.clock import DAY_MS
 from protocol.key_set import secret_hash
 from registry.access.queries import get_key_set_version, list_keys_for_node
 from registry.audit.queries import list_events
+from tests.registry.marketplace import MODEL, Marketplace
 from tests.registry.rig import Browser, Rig
 
 
@@ -73,6 +77,54 @@ def test_a_revoked_key_is_refused_at_once_and_the_set_moves_on(rig: Rig) -> None
         assert list_keys_for_node(db, "n_any") == []
         assert list_events(db)[0].action == "api_key.revoked"
     assert "Revoked" in browser.get("/access/api-keys").text
+
+
+def test_the_page_names_the_gateways_that_serve_and_what_they_serve(market: Marketplace) -> None:
+    ana = market.customer()
+    market.serves(MODEL)
+    market.answers_at("http://gpu01.site.example:8090")
+
+    page = ana.browser.get("/access/api-keys").text
+
+    assert "http://gpu01.site.example:8090/v1" in page
+    assert "demo-nbo-1" in page
+    assert MODEL in page
+    assert "registry.example/api/v1" not in page
+
+
+def test_a_new_key_comes_with_a_call_to_a_model_that_it_may_make(market: Marketplace) -> None:
+    ana = market.customer()
+    market.serves(MODEL)
+    market.answers_at("http://gpu01.site.example:8090")
+
+    page = html.unescape(ana.browser.post("/access/api-keys", name="x", expires="30").text)
+
+    secret = _secret_in(page)
+    assert f"OPENAI_API_KEY={secret}\n" in page
+    assert "\nOPENAI_BASE_URL=http://gpu01.site.example:8090/v1\n" in page
+    command = _command_in(page)
+    assert command[:2] == ["curl", "http://gpu01.site.example:8090/v1/chat/completions"]
+    assert f"Authorization: Bearer {secret}" in command
+    assert json.loads(command[-1])["model"] == MODEL
+
+
+def test_while_no_node_serves_the_page_says_so_and_names_no_address(market: Marketplace) -> None:
+    ana = market.customer()
+
+    page = html.unescape(ana.browser.post("/access/api-keys", name="x", expires="30").text)
+
+    assert "No node serves a model now" in page
+    assert "\nOPENAI_BASE_URL" not in page
+    assert _command_in(page)[1].endswith("/api/v1/me")
+
+
+def test_a_silent_node_is_not_named_as_a_place_to_call(market: Marketplace) -> None:
+    ana = market.customer()
+    market.serves(MODEL)
+    market.answers_at("http://gpu01.site.example:8090")
+    market.rig.clock.forward(DAY_MS // 24)
+
+    assert "gpu01.site.example" not in ana.browser.get("/access/api-keys").text
 
 
 def test_a_key_ends_by_itself(rig: Rig) -> None:
@@ -157,3 +209,9 @@ def _everything(rig: Rig) -> bytes:
     with rig.database.reading() as db:
         tables = ("api_key", "audit_event", "idempotent_answer", "session")
         return b"".join(repr(db.rows(text(f"SELECT * FROM {name}"))).encode() for name in tables)
+
+
+def _command_in(page: str) -> list[str]:
+    found = re.search(r'id="secret-command">(.*?)</code>', page)
+    assert found is not None
+    return shlex.split(found.group(1))
