@@ -186,7 +186,7 @@ def review(survey: Survey, chosen: Choices, *, key: str) -> LaunchReview:
     checks = (
         _capacity(survey, chosen),
         _policy(survey),
-        _balance(survey, hourly),
+        _balance(survey, chosen),
         _image(survey, chosen.image),
     )
     return LaunchReview(
@@ -234,7 +234,10 @@ def _policy(survey: Survey) -> Check:
     return Check("bad", "Policy: your role may not launch. Ask an owner of your organization")
 
 
-def _balance(survey: Survey, hourly: int) -> Check:
+def _balance(survey: Survey, chosen: Choices) -> Check:
+    hourly = _hourly(chosen)
+    if not hourly:
+        return Check("warn", "Balance: choose a shape first")
     if survey.available_micros >= hourly:
         return Check("ok", "Balance: covers the first hour")
     return Check(

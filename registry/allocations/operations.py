@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from protocol.desired import DesiredAllocation
-from protocol.health import Severity
 from protocol.ids import NewId
 from protocol.lifecycle import FINAL, Event, State, moved
 from protocol.manifest import read_image
@@ -26,13 +25,10 @@ from registry.leases.terms import check_not_suspended
 from registry.ledger.queries import get_balance
 from registry.nodes.operations import bump_generation
 from registry.nodes.queries import Node, NodeAccelerator, list_every_accelerator, list_nodes
-from registry.nodes.standing import standing
+from registry.nodes.standing import is_heard
 from registry.store.database import Db
 from registry.tenants.queries import Project, get_project
 from registry.tenants.roles import Actor, require
-
-BLOCKING: frozenset[Severity] = frozenset({"critical"})
-"""Findings of this severity take a node off the market."""
 
 EVENTS_TOLD_MAX = 200
 """A state path of so many steps takes no more of a node's words, only what moves the state."""
@@ -190,7 +186,7 @@ def candidates(fleet: Fleet, model: str, *, market: Market, now_ms: int) -> tupl
             site_id=node.site_id,
             site_name=node.site_name,
             country=node.country,
-            standing=standing(node.last_contact_at_ms, now_ms=now_ms),
+            in_contact=is_heard(node.last_contact_at_ms, now_ms=now_ms),
             blocked_by=market.blocking.get(node.node_id),
             free=max(0, sum(card.healthy for card in own) - held.get(node.node_id, 0)),
             total=len(own),

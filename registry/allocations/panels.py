@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from protocol.lifecycle import FINAL, Event, State, may_move
-from registry.allocations.progress import PHASE_FACTS
+from registry.allocations.progress import PHASE_FACTS, node_trouble
 from registry.allocations.seen import (
     KEPT_IN_ACTIVE_MS,
     UNSETTLED,
@@ -244,7 +244,7 @@ def reason(seen: SeenAllocation, events: Sequence[SeenEvent], *, now_ms: int) ->
         stopped = _stopped_at_ms(seen, events)
         since = f" after {utc_clock(stopped)}" if stopped is not None else ""
         return f"Queued: the node does it on contact. You are not charged{since}."
-    return ""
+    return node_trouble(seen.trouble, seen.state) if seen.trouble else ""
 
 
 def _beginning(events: Sequence[SeenEvent]) -> list[PathStep]:

@@ -47,7 +47,7 @@ class Candidate:
     site_id: str
     site_name: str
     country: str
-    standing: str
+    in_contact: bool
     blocked_by: str | None
     free: int
     total: int
@@ -128,7 +128,7 @@ def _rules(wish: Wish, node: Candidate) -> list[tuple[str, str, str, bool]]:
             "simulated" if node.simulated else "real",
             wish.simulated == node.simulated,
         ),
-        ("contact", "online", node.standing, node.standing == "online"),
+        ("contact", "in contact", "heard of" if node.in_contact else "silent", node.in_contact),
         ("health", "no blocking finding", node.blocked_by or "none", node.blocked_by is None),
         ("free", _free(wish.count), _free(node.free), node.free >= wish.count),
         (

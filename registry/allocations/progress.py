@@ -47,6 +47,22 @@ FAILURES = {
 }
 
 
+NODE_TROUBLES = {
+    "docker_down": "its container engine does not answer",
+    "gpu_lost": "a GPU of it does not answer",
+    "gpu_hot": "a GPU of it is too hot",
+    "driver_missing": "its GPU driver does not work",
+    "disk_full": "its disk is full",
+    "memory_low": "it is short of memory",
+    "clock_skew": "its clock is wrong",
+    "log_broken": "its usage log is damaged, so nothing can be metered",
+    "log_refused": "its usage log was refused, so nothing can be billed",
+    "egress_unprotected": "it cannot keep containers off the site's network",
+    "registry_silent": "it does not reach us",
+    "node_cloned": "a second machine uses its key",
+}
+"""What the findings that block a node mean to those whose work is there."""
+
 SAID_IN_FULL = frozenset(
     {"exited", "oom_killed", "lease", "probe_timeout", "interrupted", "container_lost"}
 )
@@ -96,6 +112,13 @@ def fact(seen: ObservedAllocation) -> str:
     if seen.phase == "exited":
         return f"Finished with exit code {seen.exit_code}."
     return seen.detail or PHASE_FACTS[seen.phase]
+
+
+def node_trouble(code: str, state: State) -> str:
+    """Return what is wrong with the node of a workload, and what that means for the workload."""
+    why = NODE_TROUBLES.get(code, f"it reports {code}")
+    follows = "It goes on as far as it can" if state is State.ACTIVE else "It waits until then"
+    return f"Its node has a problem: {why}. The site's operator must mend it. {follows}."
 
 
 def _event(seen: ObservedAllocation) -> Event | None:

@@ -5,17 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import msgspec
-from sqlalchemy import (
-    ColumnElement,
-    Row,
-    Select,
-    and_,
-    case,
-    func,
-    or_,
-    select,
-    update,
-)
+from sqlalchemy import ColumnElement, Row, Select, and_, case, func, or_, select, update
 
 from protocol.lifecycle import FINAL, HOLDING, State
 from protocol.manifest import Manifest
@@ -31,6 +21,7 @@ from registry.store.tables.access import api_key
 from registry.store.tables.accounts import person
 from registry.store.tables.allocations import allocation, allocation_event
 from registry.store.tables.catalogue import sku
+from registry.store.tables.incidents import finding
 from registry.store.tables.nodes import node
 from registry.store.tables.sites import site
 from registry.store.tables.usage import stream
@@ -309,6 +300,12 @@ def _seen_rows() -> Select[tuple[object, ...]]:
         .order_by(allocation_event.c.event_id.desc())
         .limit(1)
     )
+    trouble = (
+        select(finding.c.code)
+        .where(*_blocks_its_node())
+        .order_by(finding.c.since_ms, finding.c.code)
+        .limit(1)
+    )
     return (
         select(
             allocation,
@@ -323,12 +320,21 @@ def _seen_rows() -> Select[tuple[object, ...]]:
             charged.scalar_subquery().label("charged_micros"),
             verified_to.scalar_subquery().label("verified_to_ms"),
             func.coalesce(last_fact.scalar_subquery(), "").label("last_fact"),
+            func.coalesce(trouble.scalar_subquery(), "").label("node_trouble"),
         )
         .join(sku, sku.c.sku_id == allocation.c.sku_id)
         .join(node, node.c.node_id == allocation.c.node_id)
         .join(site, site.c.site_id == node.c.site_id)
         .order_by(allocation.c.created_at_ms.desc(), allocation.c.allocation_id.desc())
     )
+
+
+def _blocks_its_node() -> list[ColumnElement[bool]]:
+    return [
+        finding.c.node_id == allocation.c.node_id,
+        finding.c.closed_at_ms.is_(None),
+        finding.c.severity.in_(sorted(shown.BLOCKING)),
+    ]
 
 
 def _name_of(subject: ColumnElement[str]) -> ColumnElement[str]:
@@ -356,8 +362,9 @@ def _tab(tab: str, now_ms: int) -> ColumnElement[bool]:
     if tab == "history":
         return and_(ended, ended_at > now_ms - shown.HISTORY_MS)
     silent = and_(_in(shown.ON_NODE), node.c.last_contact_at_ms < now_ms - SILENT_MS)
+    blocked = and_(_in(shown.ON_NODE), select(finding.c.code).where(*_blocks_its_node()).exists())
     failed = and_(_in(shown.ENDED_BADLY), ended_at > now_ms - shown.FAILED_SHOWN_MS)
-    return or_(_in(shown.STUCK), failed, silent)
+    return or_(_in(shown.STUCK), failed, silent, blocked)
 
 
 def _in(states: Iterable[State]) -> ColumnElement[bool]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from protocol.clock import DAY_MS, HOUR_MS, MINUTE_MS
+from protocol.health import Severity
 from protocol.lifecycle import FINAL, HOLDING, State
 from protocol.manifest import Manifest
 from registry.nodes.standing import SILENT_MS
@@ -19,6 +20,9 @@ HISTORY_MS = 90 * DAY_MS
 
 ON_NODE = frozenset(set(State) - FINAL - {State.REQUESTED})
 """States in which the node's word counts, so that its silence matters."""
+
+BLOCKING: frozenset[Severity] = frozenset({"critical"})
+"""Findings of this severity take a node off the market, and what is on it needs attention."""
 
 STUCK = frozenset({State.RELEASE_FAILED, State.INSUFFICIENT_BALANCE})
 """States that a person must end."""
@@ -37,6 +41,7 @@ class SeenAllocation:
     charged_micros  what its verified usage came to
     verified_to_ms  until when its time on GPUs is verified
     last_fact       what the last step of its state path says
+    node_trouble    the code of the worst thing wrong with its node; nothing while it works
     """
 
     allocation_id: str
@@ -71,6 +76,7 @@ class SeenAllocation:
     charged_micros: int
     verified_to_ms: int | None
     last_fact: str
+    node_trouble: str = ""
 
     @property
     def is_charging(self) -> bool:
@@ -81,6 +87,11 @@ class SeenAllocation:
     def holds_accelerators(self) -> bool:
         """Whether accelerators of its node are taken by it."""
         return self.state in HOLDING
+
+    @property
+    def trouble(self) -> str:
+        """What is wrong with its node, by code, while the node's word counts."""
+        return self.node_trouble if self.state in ON_NODE else ""
 
     def silent_since_ms(self, now_ms: int) -> int | None:
         """Return when its node was last heard of, if that is too long ago to matter."""

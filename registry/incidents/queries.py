@@ -49,6 +49,19 @@ def list_open(
     return sorted(found, key=lambda one: (order[one.severity], one.since_ms, one.code))
 
 
+def severities_by_node(db: Db) -> dict[str, list[str]]:
+    """Return how bad each node's open findings are, by node id."""
+    rows = db.rows(
+        select(finding.c.node_id, finding.c.severity)
+        .where(finding.c.closed_at_ms.is_(None))
+        .distinct()
+    )
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        found.setdefault(row.node_id, []).append(row.severity)
+    return found
+
+
 def insert_finding(db: Db, node_id: str, source: str, found: Finding, *, now_ms: int) -> None:
     """Open a finding."""
     db.execute(

@@ -1,6 +1,6 @@
 """The call by which a machine becomes a node."""
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, current_app, request
 from flask.typing import ResponseReturnValue
 
 from protocol.enrolment import EnrolRequest
@@ -11,7 +11,7 @@ from protocol.wire import encode, unpack
 from registry.nodes import operations
 from registry.nodes.operations import Registry
 from registry.nodes.queries import list_accelerators, list_nodes
-from registry.nodes.standing import standing
+from registry.nodes.standing import SEVERITIES, standing
 from registry.server.envelope import answered
 from registry.server.node_calls import read_node_call
 from registry.server.session import actor, db, now_ms, request_id, source_address, with_api_key
@@ -52,6 +52,7 @@ def list_own_nodes() -> ResponseReturnValue:
     require(actor(), "node.view")
     with db().reading():
         nodes = list_nodes(db(), tenant_id=actor().tenant_id)
+        severities = current_app.extensions[SEVERITIES](db())
         cards = {node.node_id: list_accelerators(db(), node.node_id) for node in nodes}
     return answered(
         [
@@ -59,7 +60,9 @@ def list_own_nodes() -> ResponseReturnValue:
                 "id": node.node_id,
                 "name": node.name,
                 "site": node.site_name,
-                "state": standing(node.last_contact_at_ms, now_ms=now_ms()),
+                "state": standing(
+                    node.last_contact_at_ms, severities.get(node.node_id, ()), now_ms=now_ms()
+                ),
                 "accelerators": len(cards[node.node_id]),
                 "accelerators_held": sum(card.held_by is not None for card in cards[node.node_id]),
                 "simulated": node.simulated,

@@ -1,11 +1,12 @@
 """What a customer's own pages show: funds, spending, what needs attention, what is set up."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from protocol.clock import DAY_MS, MINUTE_MS
 from protocol.lifecycle import State
+from registry.allocations.progress import node_trouble
 from registry.allocations.seen import ENDED_BADLY, SeenAllocation
 from registry.ledger.posture import Posture
 from registry.notices.banners import moment
@@ -48,6 +49,29 @@ class LedgerLine(Protocol):
     def micros(self) -> int: ...
     @property
     def balance_after(self) -> int: ...
+
+
+class FindingLine(Protocol):
+    """A finding that is open."""
+
+    @property
+    def severity(self) -> str: ...
+    @property
+    def detail(self) -> str: ...
+    @property
+    def remedy(self) -> str: ...
+    @property
+    def since_ms(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class TroubledNode:
+    """A node that its operator should look at.  silent_since_ms: None while it is in contact"""
+
+    node_id: str
+    name: str
+    silent_since_ms: int | None
+    findings: tuple[FindingLine, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,10 +186,18 @@ def setup_steps(begun: Begun, *, smallest: int | None) -> tuple[SetupStep, ...]:
 
 
 def attention_items(
-    posture: Posture | None, troubled: Sequence[SeenAllocation], *, now_ms: int
+    posture: Posture | None,
+    troubled: Sequence[SeenAllocation],
+    nodes: Iterable[TroubledNode] = (),
+    *,
+    now_ms: int,
 ) -> tuple[AttentionItem, ...]:
-    """Return what a customer should look at, most urgent first."""
-    items = [*_of_balance(posture, now_ms), *(_of_workload(one, now_ms) for one in troubled)]
+    """Return what somebody should look at, most urgent first.  nodes: those the reader runs"""
+    items = [
+        *_of_balance(posture, now_ms),
+        *(item for one in nodes for item in _of_node(one)),
+        *(_of_workload(one, now_ms) for one in troubled),
+    ]
     order = ("bad", "warn", "stale", "info")
     return tuple(sorted(items, key=lambda item: order.index(item.tone)))[:ATTENTION_MAX]
 
@@ -184,6 +216,17 @@ def _of_balance(posture: Posture | None, now_ms: int) -> list[AttentionItem]:
     return [AttentionItem(tone, "Balance", title, detail, "/billing")]
 
 
+def _of_node(one: TroubledNode) -> Iterator[AttentionItem]:
+    href = f"/nodes/{one.node_id}"
+    if one.silent_since_ms is not None:
+        detail = "Not heard from. What runs there goes on; look at its uplink and its agent."
+        yield AttentionItem("stale", "No contact", one.name, detail, href, one.silent_since_ms)
+    for found in one.findings:
+        tone, word = ("bad", "Critical") if found.severity == "critical" else ("warn", "Warning")
+        detail = f"{found.detail} {found.remedy}"
+        yield AttentionItem(tone, word, one.name, detail, href, found.since_ms)
+
+
 def _of_workload(seen: SeenAllocation, now_ms: int) -> AttentionItem:
     href = f"/workloads/{seen.allocation_id}"
     silent = seen.silent_since_ms(now_ms)
@@ -192,6 +235,9 @@ def _of_workload(seen: SeenAllocation, now_ms: int) -> AttentionItem:
     elif seen.state is State.INSUFFICIENT_BALANCE:
         tone, word, since = "warn", "Stopped", seen.ended_at_ms
         detail = "The balance was used up. Add funds, then launch it again."
+    elif silent is None and seen.trouble:
+        tone, word, since = "bad", "Node trouble", None
+        detail = node_trouble(seen.trouble, seen.state)
     else:
         tone, word, since = "stale", "No contact", silent
         detail = f"{seen.node_name} is silent. It keeps running there; usage is held."

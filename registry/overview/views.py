@@ -20,7 +20,7 @@ from registry.ledger.posture import Posture, posture
 from registry.ledger.queries import LINES_MAX, get_balance, list_lines
 from registry.nodes.queries import list_nodes
 from registry.notices.queries import list_payers
-from registry.overview.operations import site_figures
+from registry.overview.operations import site_figures, troubled_nodes
 from registry.overview.queries import has_called, has_launched, names_of, was_funded
 from registry.overview.tenant_panels import (
     SPEND_DAYS,
@@ -131,12 +131,13 @@ def _home_page() -> HomePage:
     project = get_project(db(), who.project_id)
     smallest = _smallest_hourly()
     troubled = _workloads("attention", limit=TROUBLED_MAX)
+    nodes = troubled_nodes(db(), tenant_id, now_ms()) if may(who, "node.view") else []
     stands = money.posture if money and begun.funded else None
     return HomePage(
         now_ms=now_ms(),
         live_url="/",
         greeting=f"{get_tenant(db(), tenant_id).name} / {project.name}",
-        attention=attention_items(stands, troubled, now_ms=now_ms()),
+        attention=attention_items(stands, troubled, nodes, now_ms=now_ms()),
         funds=money.funds if money else None,
         workloads=tuple(workload_row(one, now_ms=now_ms()) for one in active),
         setup=setup_steps(begun, smallest=smallest) if may(who, "allocation.launch") else (),
@@ -276,6 +277,7 @@ def _site_tiles(tenant_id: str) -> tuple[SiteTile, ...]:
                 href=f"/nodes?site={site.site_id}",
                 place=site.place,
                 nodes_online=known.nodes_online if known else 0,
+                nodes_degraded=known.nodes_degraded if known else 0,
                 nodes_total=known.nodes_total if known else 0,
                 gpus_used=known.gpus_used if known else 0,
                 gpus_total=known.gpus_total if known else 0,

@@ -57,9 +57,13 @@ class SiteFacts:
 
 @dataclass(frozen=True, slots=True)
 class SiteFigures:
-    """What runs at a site.  power_now_w: None where no node reports it"""
+    """What runs at a site.  power_now_w: None where no node reports it
+
+    nodes_degraded  in contact, with something wrong; none of them counts as online
+    """
 
     nodes_online: int = 0
+    nodes_degraded: int = 0
     nodes_total: int = 0
     gpus_used: int = 0
     gpus_total: int = 0

@@ -116,6 +116,7 @@ def _row(site: Site, figures: SiteFigures) -> SiteRow:
         power_kw=site.power_kw,
         power_now_w=figures.power_now_w,
         nodes_online=figures.nodes_online,
+        nodes_degraded=figures.nodes_degraded,
         nodes_total=figures.nodes_total,
         gpus_used=figures.gpus_used,
         gpus_total=figures.gpus_total,

@@ -43,6 +43,7 @@ class SiteTile:
     nodes_total: int
     gpus_used: int
     gpus_total: int
+    nodes_degraded: int = 0
     simulated: bool = False
 
 

@@ -20,6 +20,7 @@ class SiteRow:
     nodes_total: int
     gpus_used: int
     gpus_total: int
+    nodes_degraded: int = 0
     simulated: bool = False
     nodes_href: str = ""
 

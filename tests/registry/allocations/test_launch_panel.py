@@ -20,7 +20,7 @@ from registry.allocations.placement import Candidate
 IMAGE = f"busybox@sha256:{'ab' * 32}"
 APP = Manifest(image=f"echo@sha256:{'cd' * 32}", ports=(8000,), environment={"A": "1", "B": "2"})
 OFFER = Offer("h100", "H100", "H100 80GB", 1, 8000, 65_536, 20_480, 700, False, 3_600_000, 2, 1, 4)
-NODE = Candidate("n_1", "gpu01", "s_1", "nbo", "KE", "online", None, 2, 4, False, 0, 0)
+NODE = Candidate("n_1", "gpu01", "s_1", "nbo", "KE", True, None, 2, 4, False, 0, 0)
 SURVEY = Survey(
     offers=(OFFER,),
     apps=(OfferedApp("echo", "Echo 1.0", APP),),
@@ -104,3 +104,12 @@ def _refusal(typed: dict[str, str]) -> Refusal | None:
     except Refusal as refusal:
         return refusal
     return None
+
+
+def test_without_a_shape_nothing_is_said_to_be_affordable() -> None:
+    page = launch_page(SURVEY, {**TYPED, "sku": "sold-out"}, key="r_12345678")
+
+    said = [(check.tone, check.text) for check in page.review.checks]
+    assert ("warn", "Balance: choose a shape first") in said
+    assert page.review.lines == ()
+    assert not page.review.ready

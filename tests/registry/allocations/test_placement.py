@@ -16,7 +16,7 @@ NODE = Candidate(
     site_id="s_1",
     site_name="Nairobi telecom",
     country="KE",
-    standing="online",
+    in_contact=True,
     blocked_by=None,
     free=4,
     total=8,
@@ -42,7 +42,7 @@ nodes = st.builds(
     site_id=st.sampled_from(["s_1", "s_2"]),
     site_name=st.just("site"),
     country=st.sampled_from(["KE", "ZA"]),
-    standing=st.sampled_from(["online", "degraded", "offline", "waiting"]),
+    in_contact=st.booleans(),
     blocked_by=st.sampled_from([None, "disk_full"]),
     free=st.integers(0, 8),
     total=st.integers(0, 8),
@@ -59,7 +59,7 @@ nodes = st.builds(
         ({"country": "ZA"}, "residency"),
         ({"total": 0, "free": 0}, "model"),
         ({"simulated": True}, "simulated"),
-        ({"standing": "offline"}, "contact"),
+        ({"in_contact": False}, "contact"),
         ({"blocked_by": "disk_full"}, "health"),
         ({"free": 1}, "free"),
         ({"site_used_w": 9_500}, "power"),
@@ -103,7 +103,7 @@ def test_a_choice_never_breaks_a_rule(wish: Wish, candidates: list[Candidate]) -
         return
 
     assert node.free >= wish.count
-    assert node.standing == "online"
+    assert node.in_contact
     assert node.blocked_by is None
     assert node.simulated == wish.simulated
     assert wish.country in (None, node.country)

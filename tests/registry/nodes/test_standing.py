@@ -27,4 +27,4 @@ def test_a_node_stands_as_it_was_last_heard(
 
 
 def test_a_retired_node_is_retired_whatever_it_says() -> None:
-    assert standing(NOW, now_ms=NOW, is_retired=True) == "retired"
+    assert standing(NOW, (), now_ms=NOW, is_retired=True) == "retired"

@@ -1,12 +1,15 @@
 """Home, search and the pages of money."""
 
 import csv
+import html
 import io
 
 from sqlalchemy import text
 
 from protocol.clock import MINUTE_MS
-from tests.registry.marketplace import HOURLY, Marketplace
+from protocol.health import Finding
+from registry.incidents.operations import open_finding
+from tests.registry.marketplace import HOURLY, Customer, Marketplace
 
 
 def test_a_first_visit_is_led_through_what_to_do(market: Marketplace) -> None:
@@ -179,3 +182,66 @@ def test_the_balance_is_answered_as_the_command_reads_it(market: Marketplace) ->
     assert found["available_micros"] == 20 * HOURLY - found["held_micros"]
     assert found["state"] == "low"
     assert found["runway_ms"] == 20 * 3_600_000
+
+
+def docker_is_down(market: Marketplace) -> None:
+    finding = Finding(
+        "docker_down",
+        "critical",
+        "docker",
+        market.rig.clock(),
+        "The container engine does not answer: /var/run/docker.sock.",
+        "Start the engine.",
+    )
+    with market.rig.database.unit() as db:
+        open_finding(db, market.node_id, finding, now_ms=market.rig.clock())
+
+
+def test_home_lists_what_is_wrong_with_the_readers_nodes_and_counts_as_nodes_does(
+    market: Marketplace,
+) -> None:
+    docker_is_down(market)
+
+    home = " ".join(market.host.get("/").text.split())
+    nodes = " ".join(market.host.get("/nodes").text.split())
+    sites = market.host.get("/sites").text
+
+    assert "Nothing needs you now" not in home
+    assert "The container engine does not answer: /var/run/docker.sock. Start the engine." in home
+    assert "0 of 1 · 1 degraded" in home
+    assert "0 of 1 · 1 degraded" in sites
+    assert "Degraded" in nodes
+
+
+def test_a_host_hears_at_home_of_a_node_that_went_silent(market: Marketplace) -> None:
+    market.rig.clock.forward(5 * MINUTE_MS)
+
+    assert "Not heard from." in market.host.get("/").text
+
+
+def test_a_customer_hears_what_is_wrong_where_its_work_is_and_nothing_of_the_machine(
+    market: Marketplace,
+) -> None:
+    ana = market.customer()
+    made = ana.launched()
+    docker_is_down(market)
+
+    home = html.unescape(ana.browser.get("/").text)
+    page = html.unescape(ana.browser.get(f"/workloads/{made}").text)
+    tab = ana.browser.get("/workloads?tab=attention").text
+
+    told = "Its node has a problem: its container engine does not answer."
+    assert told in home
+    assert told in page
+    assert "docker.sock" not in home + page
+    assert made in tab
+
+
+def test_programs_hear_the_same_standing_as_pages_show(market: Marketplace) -> None:
+    docker_is_down(market)
+    host = Customer(market, market.host, "host@site.example")
+
+    found = host.api().get("/api/v1/nodes").json
+
+    assert found is not None
+    assert [one["state"] for one in found["data"]] == ["degraded"]
