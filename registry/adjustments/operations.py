@@ -20,6 +20,8 @@ from registry.ledger.adjustments import (
     income_of,
     share_of,
 )
+from registry.ledger.audit import Problem
+from registry.ledger.founded import Founding
 from registry.ledger.operations import adjust, check_amount, post, taxed
 from registry.ledger.postings import Journal, promo_expiry
 from registry.ledger.postings import site_share as share_within
@@ -29,6 +31,7 @@ from registry.ledger.queries import (
     find_journal,
     get_account,
     get_balance,
+    list_journals,
 )
 from registry.ledger.site_postings import clawback, maturity
 from registry.store.database import Db
@@ -124,6 +127,25 @@ def mature_shares(db: Db, *, now_ms: int) -> int:
     return len(shares)
 
 
+def take_back_share(db: Db, site_id: str, micros: int, *, cause: str, now_ms: int) -> None:
+    """Give the hold back what a correction drew on it for a share that may have left it.
+
+    It comes from what the site may be paid; what is missing there, the site owes.
+    """
+    journal = clawback(
+        src=clawback_src(cause),
+        site_id=site_id,
+        micros=micros,
+        payable=-get_account(db, account_names.site(site_id)),
+        at_ms=now_ms,
+        memo="Share of a charge that was undone",
+        into=account_names.site_hold(site_id),
+        ref=cause,
+    )
+    posted = post(db, journal)
+    assert posted is not None
+
+
 def reverse(db: Db, src: str, *, memo: str, actor: Actor, now_ms: int) -> int | None:
     """Undo a journal exactly, a site's share of it too; None if it was undone before.
 
@@ -147,7 +169,9 @@ def reverse(db: Db, src: str, *, memo: str, actor: Actor, now_ms: int) -> int | 
     )  # fmt: skip
     journal_id = _adjusted(db, made, actor=actor, original=original)
     if journal_id is not None:
-        _take_back_share(db, original, made)
+        site_id, micros = share_of(original)
+        if micros > 0 and original.at_ms < queries.matured_through(db):
+            take_back_share(db, site_id, micros, cause=made.src, now_ms=now_ms)
         for account, _ in original.postings:
             if account_names.is_below_zero(account, get_account(db, account)):
                 raise Refusal(
@@ -300,6 +324,18 @@ def set_tax(
     )
 
 
+def verify_founded(db: Db, expected: Mapping[str, Journal]) -> tuple[Problem, ...]:
+    """Name every journal that follows from nothing, from something else, or is missing.
+
+    expected  by business key: the journals that payments and payouts come to
+    """
+    made = {one.src: one for one in queries.list_adjustments(db)}
+    founding = Founding(made, queries.list_maturities(db), expected)
+    for _, journal in list_journals(db):
+        founding.add(journal)
+    return tuple(founding.problems())
+
+
 def _adjusted(
     db: Db, made: Adjustment, *, actor: Actor, original: Journal | None = None
 ) -> int | None:
@@ -339,25 +375,6 @@ def _lowered(original: Journal, amounts: Mapping[str, int]) -> int:
             field="amount",
         )
     return sum(amounts.values())
-
-
-def _take_back_share(db: Db, original: Journal, made: Adjustment) -> None:
-    """Give the hold back what a correction drew on it where the share had left it."""
-    site_id, micros = share_of(original)
-    if micros <= 0 or original.at_ms >= queries.matured_through(db):
-        return
-    journal = clawback(
-        src=clawback_src(made.src),
-        site_id=site_id,
-        micros=micros,
-        payable=-get_account(db, account_names.site(site_id)),
-        at_ms=made.at_ms,
-        memo="Share of a charge that was undone",
-        into=account_names.site_hold(site_id),
-        ref=made.src,
-    )
-    posted = post(db, journal)
-    assert posted is not None
 
 
 def _tenant_of(journal: Journal) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from registry.ledger.account_names import is_below_zero
 from registry.ledger.postings import Journal, off_balance
 
 
@@ -67,4 +68,6 @@ def checked_books(journals: Iterable[Journal], balances: Mapping[str, int]) -> B
             problems.append(
                 Problem("account_wrong", name, f"Its row says {row}, its postings {summed}.")
             )
+        if is_below_zero(name, summed):
+            problems.append(Problem("account_below_zero", name, f"Its postings sum to {summed}."))
     return BooksReport(journals=tally.journals, accounts=len(balances), problems=tuple(problems))

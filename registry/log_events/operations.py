@@ -9,8 +9,9 @@ from protocol.merkle import EMPTY_ROOT, read_frontier
 from protocol.note import is_note_signed, read_note
 from protocol.refusal import LogRefused, Refusal
 from protocol.usage import Entry, Use, read_entry
+from registry.adjustments.operations import take_back_share
 from registry.audit.operations import record
-from registry.ledger.operations import post
+from registry.ledger.operations import net, post
 from registry.log_events import queries
 from registry.log_events.facts import EventFacts
 from registry.log_events.given_back import GivenBack, correction_journal
@@ -109,6 +110,16 @@ def give_back(
             )
             posted = post(db, journal)
             assert posted is not None
+            if one.charge.share:
+                # Which hold the share went into is not known any more: it may have matured.
+                take_back_share(
+                    db,
+                    one.charge.site_id,
+                    -one.charge.share,
+                    cause=journal.src,
+                    now_ms=now_ms,
+                )
+            net(db, one.tenant_id, cause=journal.src, now_ms=now_ms)
 
 
 def approve_adjustment(

@@ -22,7 +22,15 @@ ALLOCATION_PREFIX = "a_"
 KINDS = {
     "top_up": "Added funds",
     "promo": "Promotional grant",
+    "expiry": "Grant expired",
     "correction": "Correction",
+    "right_entry": "Usage, set right",
+    "refund": "Paid back",
+    "refund_failed": "Refund came back",
+    "dispute_opened": "Payment disputed",
+    "dispute_won": "Dispute won",
+    "dispute_lost": "Dispute lost",
+    "write_off": "Debt written off",
 }
 
 

@@ -13,6 +13,7 @@ from protocol.refusal import SignatureRefused
 from protocol.signing import Envelope, SigningKey
 from protocol.sync import LogAnswer, LogProblem, SyncAnswer, SyncRequest
 from registry.access.queries import get_key_set_version, list_key_owners, list_keys_for_node
+from registry.adjustments.operations import verify_founded
 from registry.allocations.operations import list_desired, observe
 from registry.allocations.queries import hourly_by_tenant, list_owners_on
 from registry.catalogue.queries import list_prices
@@ -191,6 +192,7 @@ def verify_everything(
         return get_node(db, node_id).site_id, site_share_basis_points
 
     books = verify_books(db)
+    unfounded = verify_founded(db, {})
     usage = verify_usage(
         db,
         surroundings=surroundings(list_owners=list_owners, list_prices=list_prices),
@@ -203,7 +205,7 @@ def verify_everything(
         accounts=books.accounts,
         logs=usage.logs,
         entries=usage.entries,
-        problems=books.problems + usage.problems,
+        problems=books.problems + unfounded + usage.problems,
     )
 
 
