@@ -46,9 +46,12 @@ class Frontier:
 
     def extended(self, entries: Iterable[bytes]) -> "Frontier":
         """Return the frontier after appending the entries."""
+        return self.with_leaves(map(leaf_hash, entries))
+
+    def with_leaves(self, leaves: Iterable[bytes]) -> "Frontier":
+        """Return the frontier after appending leaves by their hashes."""
         size, roots = self.size, list(self.roots)
-        for entry in entries:
-            carry = leaf_hash(entry)
+        for carry in leaves:
             bits = size
             while bits & 1:
                 carry = node_hash(roots.pop(), carry)

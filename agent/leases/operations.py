@@ -8,8 +8,8 @@ from collections.abc import Collection, Iterable
 
 from agent.leases import queries
 from agent.leases.gate import Verdict, closing_reason, expiry_boot_ms, verdict
+from agent.leases.till import Till
 from agent.store.database import Db
-from agent.usage_log.operations import append
 from protocol.lease import HeldLease, Lease
 from protocol.money import Micros
 from protocol.refusal import Refusal
@@ -101,30 +101,30 @@ def roll_over(
 ) -> bool:
     """Settle running work and set its next stretch aside; False if no lease covers that any more.
 
-    Without cover the work stays with a lease, so that this one is closed only after the last use
-    of it; from then on the tenant's verdict is to stop.  What such a lease still has is too little
-    to go on with, so it is marked exhausted: the registry gets the rest back.
+    Without cover the tenant's verdict is to stop.
     """
-    before = queries.find_reservation(db, holder)
-    uncovered_since = queries.find_uncovered_since(db, holder)
-    if before is not None:
-        _free(db, holder, before, actual=actual)
-    lease = queries.set_aside(
-        db, tenant_id=tenant_id, worst=worst, boot_id=boot_id, boot_ms=boot_ms
+    till = open_till(db, [holder], boot_id=boot_id, boot_ms=boot_ms)
+    covered = till.roll_over(holder, tenant_id=tenant_id, actual=actual, worst=worst)
+    store_till(db, till)
+    return covered
+
+
+def open_till(db: Db, holders: Collection[str], *, boot_id: str, boot_ms: int) -> Till:
+    """Return the open leases and what these pieces of work have set aside, to count in memory."""
+    return Till(
+        queries.list_open_leases(db),
+        queries.list_reservations(db, holders),
+        boot_id=boot_id,
+        boot_ms=boot_ms,
     )
-    if lease is not None:
-        queries.insert_reservation(
-            db, holder, lease_id=lease.lease_id, worst=worst, uncovered_since_boot_ms=None
-        )
-        return True
-    lease_id = before[0] if before is not None else queries.find_any_lease(db, tenant_id)
-    if lease_id is not None:
-        since = boot_ms if uncovered_since is None else uncovered_since
-        queries.insert_reservation(
-            db, holder, lease_id=lease_id, worst=0, uncovered_since_boot_ms=since
-        )
-    queries.move_exhausted(db, tenant_id=tenant_id, worst=worst)
-    return False
+
+
+def store_till(db: Db, till: Till) -> None:
+    """Keep what was counted, in the unit of work in which the till was opened."""
+    moved = till.moved_leases()
+    written = queries.update_counts(db, moved)
+    assert written == len(moved), "a lease was closed while it was counted"
+    queries.put_reservations(db, till.changed)
 
 
 def find_backing(db: Db, holder: str) -> int | None:
@@ -138,10 +138,10 @@ def find_newest_lease(db: Db, tenant_id: str) -> int | None:
     return queries.find_newest_lease(db, tenant_id)
 
 
-def close_ended(db: Db, *, boot_id: str, boot_ms: int, now_ms: int) -> int:
-    """Close the leases that ended and back nothing any more; return how many.
+def close_ended(db: Db, *, boot_id: str, boot_ms: int, now_ms: int) -> list[LeaseClosed]:
+    """Close the leases that ended and back nothing any more; return the entries that say so.
 
-    Each closing is an entry of the usage log, written once, after the last use of the lease.
+    Each is to be written once, in the same unit, after the last use of its lease.
     """
     closed = []
     for lease in queries.list_unreferenced_leases(db):
@@ -156,8 +156,7 @@ def close_ended(db: Db, *, boot_id: str, boot_ms: int, now_ms: int) -> int:
                     reason=reason,
                 )
             )
-    append(db, closed)
-    return len(closed)
+    return closed
 
 
 def _free(db: Db, holder: str, reservation: tuple[int, int], *, actual: int) -> None:

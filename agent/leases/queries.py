@@ -2,9 +2,10 @@
 
 import json
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 
 from agent.leases.gate import NodeLease
+from agent.leases.till import Reservation
 from agent.store.database import Db
 from protocol.lease import LEASES_MAX, HeldLease, LeaseSpend
 from protocol.money import Micros
@@ -146,17 +147,6 @@ def set_aside(
     return _leases(rows)[0].held if rows else None
 
 
-def move_exhausted(db: Db, *, tenant_id: str, worst: int) -> int:
-    """Mark the tenant's leases that have less than `worst` left; return how many."""
-    return db.write(
-        """
-        UPDATE lease SET exhausted = 1
-        WHERE tenant_id = :tenant_id AND closed = 0 AND amount - spent - reserved < :worst
-        """,
-        {"tenant_id": tenant_id, "worst": worst},
-    )
-
-
 def move_spent(db: Db, lease_id: int, *, worst: int, actual: int) -> bool:
     """Turn `worst` set aside into `actual` spent, at most what the lease still has.
 
@@ -194,6 +184,67 @@ def find_reservation(db: Db, holder: str) -> tuple[int, int] | None:
     return (row["lease_id"], row["worst"]) if row else None
 
 
+def list_reservations(db: Db, holders: Collection[str]) -> dict[str, Reservation]:
+    """Return what these pieces of work have set aside; those without any left out."""
+    rows = db.rows(
+        """
+        SELECT holder, lease_id, worst, uncovered_since_boot_ms
+        FROM json_each(:holders) AS wanted JOIN reservation ON holder = wanted.value
+        """,
+        {"holders": json.dumps(list(holders))},
+    )
+    return {
+        row["holder"]: Reservation(row["lease_id"], row["worst"], row["uncovered_since_boot_ms"])
+        for row in rows
+    }
+
+
+def update_counts(db: Db, leases: Iterable[NodeLease]) -> int:
+    """Keep what was spent and set aside of open leases; return how many were still open."""
+    return db.write_many(
+        """
+        UPDATE lease SET spent = :spent, reserved = :reserved, exhausted = :exhausted
+        WHERE lease_id = :lease_id AND closed = 0
+        """,
+        [
+            {
+                "lease_id": lease.held.lease_id,
+                "spent": lease.held.spent,
+                "reserved": lease.held.reserved,
+                "exhausted": int(lease.exhausted),
+            }
+            for lease in leases
+        ],
+    )
+
+
+def put_reservations(db: Db, changed: Mapping[str, Reservation | None]) -> None:
+    """Keep what backs pieces of work now; None for those that nothing backs any more."""
+    db.write_many(
+        "DELETE FROM reservation WHERE holder = :holder",
+        [{"holder": holder} for holder, kept in changed.items() if kept is None],
+    )
+    db.write_many(
+        """
+        INSERT INTO reservation (holder, lease_id, worst, uncovered_since_boot_ms)
+        VALUES (:holder, :lease_id, :worst, :since)
+        ON CONFLICT (holder) DO UPDATE
+        SET lease_id = excluded.lease_id, worst = excluded.worst,
+            uncovered_since_boot_ms = excluded.uncovered_since_boot_ms
+        """,
+        [
+            {
+                "holder": holder,
+                "lease_id": kept.lease_id,
+                "worst": kept.worst,
+                "since": kept.uncovered_since_boot_ms,
+            }
+            for holder, kept in changed.items()
+            if kept is not None
+        ],
+    )
+
+
 def insert_reservation(
     db: Db, holder: str, *, lease_id: int, worst: int, uncovered_since_boot_ms: int | None
 ) -> None:
@@ -217,18 +268,6 @@ def delete_reservation(db: Db, holder: str) -> bool:
     return db.write("DELETE FROM reservation WHERE holder = :holder", {"holder": holder}) == 1
 
 
-def find_any_lease(db: Db, tenant_id: str) -> int | None:
-    """Return the newest open lease of the tenant, or None."""
-    row = db.row(
-        """
-        SELECT lease_id FROM lease WHERE tenant_id = :tenant_id AND closed = 0
-        ORDER BY lease_id DESC LIMIT 1
-        """,
-        {"tenant_id": tenant_id},
-    )
-    return row["lease_id"] if row else None
-
-
 def find_newest_lease(db: Db, tenant_id: str) -> int | None:
     """Return the newest lease of the tenant, open ones first, or None."""
     row = db.row(
@@ -239,15 +278,6 @@ def find_newest_lease(db: Db, tenant_id: str) -> int | None:
         {"tenant_id": tenant_id},
     )
     return row["lease_id"] if row else None
-
-
-def find_uncovered_since(db: Db, holder: str) -> int | None:
-    """Return since when no lease covers `holder`, or None if one does."""
-    row = db.row(
-        "SELECT uncovered_since_boot_ms FROM reservation WHERE holder = :holder",
-        {"holder": holder},
-    )
-    return row["uncovered_since_boot_ms"] if row else None
 
 
 def _leases(rows: list[sqlite3.Row]) -> list[NodeLease]:

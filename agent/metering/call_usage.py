@@ -39,15 +39,6 @@ class _Group:
     lease_id: int
 
 
-def call_streams(calls: Iterable[FinishedCall]) -> set[StreamKey]:
-    """Return the streams that the calls belong to."""
-    return {
-        StreamKey(owner=call.key_id, meter=meter, sku=call.model)
-        for call in calls
-        for meter in CALL_METERS
-    }
-
-
 def call_usage(
     calls: Iterable[FinishedCall],
     streams: Mapping[StreamKey, StreamEnd],

@@ -4,26 +4,23 @@ All of it is one unit of work: a record, the spending it stands for and the mark
 are kept together or not at all, so that no crash bills twice or forgets.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from agent.leases.operations import (
-    close_ended,
-    find_backing,
-    find_newest_lease,
-    roll_over,
-    settle,
-)
+from agent.leases.operations import close_ended, find_newest_lease, open_till, store_till
+from agent.leases.till import Till
 from agent.metering import queries
-from agent.metering.call_usage import call_streams, call_usage
+from agent.metering.call_usage import call_usage
 from agent.metering.intervals import Gap, gap_since
+from agent.metering.queries import Metered
 from agent.metering.run_usage import MeteredRun, next_worst, run_usage
 from agent.metering.timekeeper import TimeState, begun
 from agent.store.database import Db
-from agent.usage_log.operations import append
+from agent.usage_log.operations import append_to
 from agent.usage_log.queries import find_log, list_streams
+from agent.usage_log.stream import StreamEnd, StreamKey
 from protocol.price import Price
-from protocol.usage import Heartbeat
+from protocol.usage import Entry, Heartbeat
 
 CALLS_MAX = 20_000
 """Finished calls taken into one unit of work."""
@@ -76,27 +73,26 @@ def tick(db: Db, moment: Tick, prices: Sequence[Price]) -> Ticked:
     Not before the time is trusted: a record dated by a dead clock could never be taken back.  No
     lease is either, until then, so nothing new runs meanwhile.
     """
-    if find_log(db) is None or not moment.time.trusted:
+    log = find_log(db)
+    if log is None or not moment.time.trusted:
         return Ticked(entries=0, runs=0, calls=0, leases_closed=0, uncovered=())
-    gap = _gap(db, moment)
-    written = 0
-    if moment.heartbeat:
-        beat = Heartbeat(at_ms=moment.now_ms, boottime_ms=moment.boot_ms, skew_ms=moment.skew_ms)
-        append(db, [beat])
-        written += 1
-    calls, call_entries = _record_calls(db, moment, prices)
+    kept = queries.find_time(db)
+    calls = queries.list_finished_calls(db, before_ms=moment.now_ms, limit=CALLS_MAX)
     runs = queries.list_metered_runs(db)
-    uncovered = []
-    for run in runs:
-        entries, covered = _record_run(db, run, moment, gap, prices)
-        written += entries
-        if not covered:
-            uncovered.append(run.allocation_id)
-    leases_closed = 0
+    owners = {call.key_id for call in calls} | {run.allocation_id for run in runs}
+    streams = list_streams(db, owners)
+    beat = Heartbeat(at_ms=moment.now_ms, boottime_ms=moment.boot_ms, skew_ms=moment.skew_ms)
+    entries: list[Entry] = [beat] if moment.heartbeat else []
+    entries += call_usage(calls, streams, prices, now_ms=moment.now_ms)
+    moved = queries.move_recorded(db, [call.call_id for call in calls])
+    assert moved == len(calls), "a call was recorded by somebody else"
+    used, uncovered = _record_runs(db, runs, moment, _gap(kept, moment), prices, streams)
+    closed = []
     if not queries.has_unrecorded_calls(db):
-        leases_closed = close_ended(
+        closed = close_ended(
             db, boot_id=moment.time.boot_id, boot_ms=moment.boot_ms, now_ms=moment.now_ms
         )
+    append_to(db, log, streams, [*entries, *used, *closed])
     queries.put_time(
         db,
         moment.time,
@@ -105,17 +101,16 @@ def tick(db: Db, moment: Tick, prices: Sequence[Price]) -> Ticked:
         tick_running_ms=moment.running_ms,
     )
     return Ticked(
-        entries=written + call_entries + leases_closed,
+        entries=len(entries) + len(used) + len(closed),
         runs=len(runs),
-        calls=calls,
-        leases_closed=leases_closed,
-        uncovered=tuple(uncovered),
+        calls=len(calls),
+        leases_closed=len(closed),
+        uncovered=uncovered,
     )
 
 
-def _gap(db: Db, moment: Tick) -> Gap:
+def _gap(kept: tuple[TimeState, int, int, int] | None, moment: Tick) -> Gap:
     """Return the time since the last tick in which this machine slept."""
-    kept = queries.find_time(db)
     if kept is None or kept[0].boot_id != moment.time.boot_id:
         return Gap(moment.now_ms, moment.now_ms)
     _, last_ms, last_boot_ms, last_running_ms = kept
@@ -126,79 +121,73 @@ def _gap(db: Db, moment: Tick) -> Gap:
     )
 
 
-def _record_calls(db: Db, moment: Tick, prices: Sequence[Price]) -> tuple[int, int]:
-    """Return how many calls went into how many records; their leases were settled as they ended."""
-    calls = queries.list_finished_calls(db, before_ms=moment.now_ms, limit=CALLS_MAX)
-    streams = list_streams(db, call_streams(calls))
-    uses = call_usage(calls, streams, prices, now_ms=moment.now_ms)
-    append(db, uses)
-    moved = queries.move_recorded(db, [call.call_id for call in calls])
-    assert moved == len(calls), "a call was recorded by somebody else"
-    return len(calls), len(uses)
-
-
-def _record_run(
-    db: Db, run: MeteredRun, moment: Tick, gap: Gap, prices: Sequence[Price]
-) -> tuple[int, bool]:
-    """Return how many entries a run gave, and whether a lease covers its next stretch."""
-    holder = run.allocation_id
-    backing = find_backing(db, holder)
-    if backing is None and not run.gone:
-        _cover(db, run, moment, prices, from_ms=run.ready_at_ms, actual=0)
-        backing = find_backing(db, holder)
-    lease_id = backing if backing is not None else find_newest_lease(db, run.tenant_id)
-    if lease_id is None:
-        return 0, _left_out(db, run)
-    usage = run_usage(
-        run,
-        now_ms=moment.now_ms,
-        gap=gap,
-        stream=list_streams(db, [run.stream]).get(run.stream),
-        lease_id=lease_id,
-        prices=prices,
+def _record_runs(
+    db: Db,
+    runs: Sequence[MeteredRun],
+    moment: Tick,
+    gap: Gap,
+    prices: Sequence[Price],
+    streams: Mapping[StreamKey, StreamEnd],
+) -> tuple[list[Entry], tuple[str, ...]]:
+    """Return the entries of all runs, and which allocations no lease covers any more."""
+    till = open_till(
+        db, [run.allocation_id for run in runs], boot_id=moment.time.boot_id, boot_ms=moment.boot_ms
     )
-    append(db, usage.entries)
-    moved = queries.move_metered(db, run, metered_to_ms=usage.metered_to_ms, closed=usage.closed)
-    assert moved, f"{holder} moved on within the unit of work"
-    if usage.closed:
-        if backing is not None:
-            settle(db, holder, actual=usage.cost)
-        return len(usage.entries), True
-    covered = _cover(db, run, moment, prices, from_ms=usage.metered_to_ms, actual=usage.cost)
-    return len(usage.entries), covered
+    entries: list[Entry] = []
+    uncovered, metered = [], []
+    for run in runs:
+        lease_id = _backing(db, till, run, moment, prices)
+        if lease_id is None:
+            if not run.gone:
+                uncovered.append(run.allocation_id)
+                continue
+            # The registry takes no record without a lease, and one would hold up the whole log:
+            # what no lease ever backed here stays unbilled.
+            metered.append(Metered(run, run.finished_at_ms or run.ready_at_ms, closed=True))
+            continue
+        usage = run_usage(
+            run,
+            now_ms=moment.now_ms,
+            gap=gap,
+            stream=streams.get(run.stream),
+            lease_id=lease_id,
+            prices=prices,
+        )
+        entries += usage.entries
+        metered.append(Metered(run, usage.metered_to_ms, closed=usage.closed))
+        if usage.closed:
+            till.settle(run.allocation_id, actual=usage.cost)
+        elif not _cover(till, run, moment, prices, usage.metered_to_ms, actual=usage.cost):
+            uncovered.append(run.allocation_id)
+    moved = queries.move_metered(db, metered)
+    assert moved == len(metered), "a run moved on within the unit of work"
+    store_till(db, till)
+    return entries, tuple(uncovered)
 
 
-def _left_out(db: Db, run: MeteredRun) -> bool:
-    """Leave a run unbilled whose tenant never had a lease here; return whether it has ended.
-
-    The registry takes no record without a lease, and one such would hold up the whole log.
-    """
-    if run.gone:
-        ended_ms = run.finished_at_ms or run.ready_at_ms
-        queries.move_metered(db, run, metered_to_ms=ended_ms, closed=True)
-    return run.gone
+def _backing(
+    db: Db, till: Till, run: MeteredRun, moment: Tick, prices: Sequence[Price]
+) -> int | None:
+    """Return the lease of a run's next records, asked for now if it has none; None if there never
+    was one."""
+    holder = run.allocation_id
+    if till.backing(holder) is None and not run.gone:
+        _cover(till, run, moment, prices, run.ready_at_ms, actual=0)
+    backing = till.backing(holder)
+    return backing if backing is not None else find_newest_lease(db, run.tenant_id)
 
 
 def _cover(
-    db: Db,
-    run: MeteredRun,
-    moment: Tick,
-    prices: Sequence[Price],
-    *,
-    from_ms: int,
-    actual: int,
+    till: Till, run: MeteredRun, moment: Tick, prices: Sequence[Price], from_ms: int, *, actual: int
 ) -> bool:
     """Spend what the run has cost and set the stretch up to the tick after next aside.
 
     Two periods, because a tick may come late, and the one after it must be covered already.
     """
     until_ms = moment.now_ms + 2 * moment.period_ms
-    return roll_over(
-        db,
+    return till.roll_over(
         run.allocation_id,
         tenant_id=run.tenant_id,
         actual=actual,
         worst=next_worst(run, prices, from_ms=from_ms, until_ms=until_ms),
-        boot_id=moment.time.boot_id,
-        boot_ms=moment.boot_ms,
     )

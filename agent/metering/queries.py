@@ -2,7 +2,8 @@
 
 import json
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 
 from agent.metering.call_usage import FinishedCall
 from agent.metering.run_usage import MeteredRun
@@ -10,6 +11,15 @@ from agent.metering.timekeeper import TimeState
 from agent.store.database import Db
 
 RUNS_MAX = 1_024
+
+
+@dataclass(frozen=True, slots=True)
+class Metered:
+    """A run as it was read, how far it is metered now, and whether nothing more comes."""
+
+    run: MeteredRun
+    to_ms: int
+    closed: bool
 
 
 def list_metered_runs(db: Db) -> list[MeteredRun]:
@@ -27,23 +37,25 @@ def list_metered_runs(db: Db) -> list[MeteredRun]:
     return [_run(row) for row in rows]
 
 
-def move_metered(db: Db, run: MeteredRun, *, metered_to_ms: int, closed: bool) -> bool:
-    """Note how far a run is metered; False if it has moved on meanwhile."""
-    moved = db.write(
+def move_metered(db: Db, metered: Iterable[Metered]) -> int:
+    """Note how far runs are metered; return how many had not moved on meanwhile."""
+    return db.write_many(
         """
         UPDATE run SET metered_to_ms = :metered_to_ms, closed = :closed
         WHERE allocation_id = :allocation_id AND closed = 0 AND ready_at_ms = :ready_at_ms
             AND metered_to_ms IS :before_ms
         """,
-        {
-            "allocation_id": run.allocation_id,
-            "ready_at_ms": run.ready_at_ms,
-            "before_ms": run.metered_to_ms,
-            "metered_to_ms": metered_to_ms,
-            "closed": int(closed),
-        },
+        [
+            {
+                "allocation_id": one.run.allocation_id,
+                "ready_at_ms": one.run.ready_at_ms,
+                "before_ms": one.run.metered_to_ms,
+                "metered_to_ms": one.to_ms,
+                "closed": int(one.closed),
+            }
+            for one in metered
+        ],
     )
-    return moved == 1
 
 
 def list_finished_calls(db: Db, *, before_ms: int, limit: int) -> list[FinishedCall]:

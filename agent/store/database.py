@@ -87,7 +87,7 @@ class Db:
         """Run one statement for each set of parameters; return how many rows changed in all."""
         assert self._in_unit, "a write belongs into a unit of work"
         with self._named_failures():
-            return self._connection.executemany(sql, parameters).rowcount
+            return max(0, self._connection.executemany(sql, parameters).rowcount)
 
     @contextmanager
     def unit(self) -> Iterator["Db"]:

@@ -4,7 +4,7 @@ Everything here runs inside the caller's unit of work: an entry is kept together
 records, or not at all.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from agent.store.database import Db
@@ -21,9 +21,10 @@ from agent.usage_log.log_state import (
     is_unsignable,
     parked_by,
 )
-from agent.usage_log.stream import advanced, streams_touched
+from agent.usage_log.stream import StreamEnd, StreamKey, advanced, streams_touched
 from protocol.checkpoint import Checkpoint, log_origin, witness_name
-from protocol.merkle import EMPTY_FRONTIER, Frontier
+from protocol.log_events import Gap
+from protocol.merkle import EMPTY_FRONTIER, Frontier, leaf_hash
 from protocol.refusal import Fault
 from protocol.sync import ENTRIES_MAX, LogAnswer, LogBatch
 from protocol.usage import Closed, Entry, entry_bytes
@@ -62,15 +63,31 @@ def append(db: Db, entries: Sequence[Entry]) -> int:
     log = queries.get_log(db)
     if not entries:
         return log.frontier.size
-    owners = {entry.allocation_id for entry in entries if isinstance(entry, Closed)}
-    streams = queries.list_streams(db, streams_touched(entries), owners)
+    owners = {stream.owner for stream in streams_touched(entries)}
+    owners |= {entry.allocation_id for entry in entries if isinstance(entry, (Closed, Gap))}
+    return append_to(db, log, queries.list_streams(db, owners), entries).frontier.size
+
+
+def append_to(
+    db: Db,
+    log: LogState,
+    streams: Mapping[StreamKey, StreamEnd],
+    entries: Sequence[Entry],
+) -> LogState:
+    """Add entries to the log as the caller read it in this unit; return it as it is then.
+
+    streams  where all streams of the entries' owners stand
+    """
+    if not entries:
+        return log
     ends = advanced(streams, entries)
     raw = [entry_bytes(entry) for entry in entries]
-    queries.insert_entries(db, log.frontier.size, raw)
-    queries.put_streams(db, ends)
-    grown = replace(log, frontier=log.frontier.extended(raw))
+    leaves = [leaf_hash(entry) for entry in raw]
+    queries.insert_entries(db, log.frontier.size, raw, leaves)
+    queries.put_streams(db, {key: end for key, end in ends.items() if streams.get(key) != end})
+    grown = replace(log, frontier=log.frontier.with_leaves(leaves))
     queries.update_log(db, grown)
-    return grown.frontier.size
+    return grown
 
 
 def next_batch(db: Db, sign: Sign, *, entries_max: int = ENTRIES_MAX) -> LogBatch | None:

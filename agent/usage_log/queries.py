@@ -7,7 +7,7 @@ from agent.store.database import Db
 from agent.usage_log.audit import StoredEntry
 from agent.usage_log.log_state import LogState, Parked
 from agent.usage_log.stream import StreamEnd, StreamKey
-from protocol.merkle import leaf_hash, read_frontier
+from protocol.merkle import read_frontier
 from protocol.refusal import Fault
 
 READ_ENTRIES_MAX = 4_096
@@ -82,13 +82,13 @@ def update_log(db: Db, log: LogState) -> None:
     )
 
 
-def insert_entries(db: Db, begin: int, entries: Sequence[bytes]) -> None:
-    """Add entries at `begin`, which must be the present size."""
+def insert_entries(db: Db, begin: int, entries: Sequence[bytes], leaves: Sequence[bytes]) -> None:
+    """Add entries at `begin`, which must be the present size, and their hashes."""
     db.write_many(
         "INSERT INTO usage_entry (idx, leaf, entry) VALUES (:idx, :leaf, :entry)",
         (
-            {"idx": index, "leaf": leaf_hash(entry), "entry": entry}
-            for index, entry in enumerate(entries, begin)
+            {"idx": index, "leaf": leaf, "entry": entry}
+            for index, (leaf, entry) in enumerate(zip(leaves, entries, strict=True), begin)
         ),
     )
 
@@ -115,22 +115,14 @@ def each_entry(db: Db, begin: int) -> Iterator[StoredEntry]:
         after = rows[-1]["idx"]
 
 
-def list_streams(
-    db: Db, keys: Iterable[StreamKey], owners: Iterable[str] = ()
-) -> dict[StreamKey, StreamEnd]:
-    """Return where those of `keys`, and all of `owners`, stand, as far as they exist."""
-    wanted = json.dumps([[key.owner, key.meter, key.sku] for key in keys])
+def list_streams(db: Db, owners: Iterable[str]) -> dict[StreamKey, StreamEnd]:
+    """Return where all streams of these owners stand."""
     rows = db.rows(
         """
         SELECT alc, meter, sku, last_end_ms, cumulative
-        FROM json_each(:wanted) AS wanted
-        JOIN stream ON alc = wanted.value ->> 0
-            AND meter = wanted.value ->> 1 AND sku = wanted.value ->> 2
-        UNION
-        SELECT alc, meter, sku, last_end_ms, cumulative
         FROM json_each(:owners) AS owner JOIN stream ON alc = owner.value
         """,
-        {"wanted": wanted, "owners": json.dumps(list(owners))},
+        {"owners": json.dumps(list(owners))},
     )
     return {
         StreamKey(row["alc"], row["meter"], row["sku"]): StreamEnd(

@@ -1,13 +1,13 @@
 """A stream: the usage of one owner by one meter on one SKU, an unbroken chain of records."""
 
 from collections.abc import Iterable, Mapping, MutableMapping
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
+from protocol.log_events import Gap
 from protocol.usage import GPU_MS, TIME_METERS, Closed, Entry, Opened, Use
 
 
-@dataclass(frozen=True, slots=True)
-class StreamKey:
+class StreamKey(NamedTuple):
     """What names a stream: its owner (an allocation or an API key), its meter, its SKU."""
 
     owner: str
@@ -15,12 +15,11 @@ class StreamKey:
     sku: str
 
 
-@dataclass(frozen=True, slots=True)
-class StreamEnd:
+class StreamEnd(NamedTuple):
     """Where a stream stands: from when its next record goes on, and its total so far.
 
     A record of a time meter goes on where the last one ended.  Opening or closing its allocation
-    moves that moment on: what lies between two attempts of one allocation is nobody's time.
+    moves that moment on, as does a gap: what lies between two attempts, or was lost, is nobody's.
     """
 
     last_end_ms: int
@@ -62,14 +61,14 @@ def advance(ends: MutableMapping[StreamKey, StreamEnd], entry: Entry) -> str | N
     """Move the streams of one entry on; return what is wrong with it as their next, or None."""
     match entry:
         case Use():
-            wrong = break_of(ends.get(stream_of(entry)), entry)
-            ends[stream_of(entry)] = StreamEnd(entry.end_ms, entry.cumulative)
+            key = stream_of(entry)
+            wrong = break_of(ends.get(key), entry)
+            ends[key] = StreamEnd(entry.end_ms, entry.cumulative)
             return wrong
         case Opened() | Closed():
-            for key, end in ends.items():
-                if key.owner == entry.allocation_id and key.meter in TIME_METERS:
-                    later_ms = max(end.last_end_ms, entry.at_ms)
-                    ends[key] = replace(end, last_end_ms=later_ms)
+            _move_time(ends, entry.allocation_id, entry.at_ms)
+        case Gap():
+            _move_time(ends, entry.allocation_id, entry.end_ms)
     return None
 
 
@@ -82,3 +81,10 @@ def advanced(
         wrong = advance(ends, entry)
         assert wrong is None, f"{entry}: {wrong}"
     return ends
+
+
+def _move_time(ends: MutableMapping[StreamKey, StreamEnd], owner: str, to_ms: int) -> None:
+    """Have the time meters of an owner go on from `to_ms`, if they had not come further."""
+    for key, end in ends.items():
+        if key.owner == owner and key.meter in TIME_METERS:
+            ends[key] = StreamEnd(max(end.last_end_ms, to_ms), end.cumulative)

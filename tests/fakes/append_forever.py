@@ -54,13 +54,13 @@ def _write_forever(store: Store, chance: random.Random) -> None:
 def _used(db: Db, count: int) -> int:
     """Write some records, spend for them and renew the lease, in one unit."""
     key = stream_of(use(0))
-    end = list_streams(db, [key]).get(key)
+    end = list_streams(db, [key.owner]).get(key)
     first = 0 if end is None else (end.last_end_ms - BEGIN_MS) // MINUTE_MS
     lease_id = first // 10 + 1
     replace_leases(db, [Lease(lease_id, "t_1", 1_000, 60_000)], sent_boot_ms=0, boot_id="boot")
     roll_over(db, "a_1", tenant_id="t_1", actual=count, worst=20, boot_id="boot", boot_ms=0)
     append(db, [use(at) for at in range(first, first + count)])
-    close_ended(db, boot_id="boot", boot_ms=0, now_ms=BEGIN_MS)
+    append(db, close_ended(db, boot_id="boot", boot_ms=0, now_ms=BEGIN_MS))
     return get_log(db).frontier.size
 
 

@@ -22,6 +22,7 @@ from agent.leases.operations import (
     settle,
 )
 from agent.store.database import Db
+from agent.usage_log.operations import append
 from agent.usage_log.queries import each_entry
 from protocol.lease import Lease
 from protocol.refusal import Refusal
@@ -255,7 +256,8 @@ class Leases(RuleBasedStateMachine):
     @rule()
     def close(self) -> None:
         with self.db.unit():
-            close_ended(self.db, boot_id=self.boot_id, boot_ms=self.boot_ms, now_ms=0)
+            closed = close_ended(self.db, boot_id=self.boot_id, boot_ms=self.boot_ms, now_ms=0)
+            append(self.db, closed)
 
     @invariant()
     def no_lease_promises_more_than_its_amount_and_closed_ones_never_spend(self) -> None:
@@ -325,7 +327,9 @@ def _verdict_may_continue(db: Db) -> bool:
 
 def _close(db: Db, *, boot_ms: int = 0, boot_id: str = "first") -> int:
     with db.unit():
-        return close_ended(db, boot_id=boot_id, boot_ms=boot_ms, now_ms=5)
+        closed = close_ended(db, boot_id=boot_id, boot_ms=boot_ms, now_ms=5)
+        append(db, closed)
+        return len(closed)
 
 
 def _closed_entries(db: Db) -> list[LeaseClosed]:

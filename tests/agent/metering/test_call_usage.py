@@ -5,7 +5,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.metering.call_usage import CALL_METERS, FinishedCall, call_streams, call_usage
+from agent.metering.call_usage import CALL_METERS, FinishedCall, call_usage
 from agent.usage_log.stream import StreamEnd, StreamKey, advanced
 from protocol.clock import MINUTE_MS
 from protocol.price import Price
@@ -40,8 +40,9 @@ def test_every_token_is_recorded_once_and_every_stream_continues(
     streams: dict[StreamKey, StreamEnd] = {}
     recorded: Counter[tuple[str, str, int, str]] = Counter()
     for at, finished in enumerate(ticks):
-        wanted = {key: streams[key] for key in call_streams(finished) if key in streams}
-        uses = call_usage(finished, wanted, PRICES, now_ms=NOW_MS + at * 7_000)
+        owners = {call.key_id for call in finished}
+        known = {key: end for key, end in streams.items() if key.owner in owners}
+        uses = call_usage(finished, known, PRICES, now_ms=NOW_MS + at * 7_000)
         streams |= advanced(streams, uses)
         for use in uses:
             assert read_entry(entry_bytes(use)) == use
@@ -58,7 +59,7 @@ def test_every_token_is_recorded_once_and_every_stream_continues(
 
 def test_a_late_call_goes_into_the_minute_in_which_its_stream_ended() -> None:
     late = FinishedCall("c", "k", "t", "p", "m", 1, NOW_MS - 2 * MINUTE_MS, 5, 0, 0)
-    (key,) = (key for key in call_streams([late]) if key.meter == "tok.in")
+    key = StreamKey("k", "tok.in", "m")
 
     (use,) = call_usage([late], {key: StreamEnd(NOW_MS, 10)}, PRICES, now_ms=NOW_MS + 5)
 

@@ -14,6 +14,7 @@ from agent.usage_log import queries
 from agent.usage_log.audit import Keys
 from agent.usage_log.log_state import BROKEN
 from agent.usage_log.operations import append, note_answer, park_broken, verify_log
+from protocol.merkle import leaf_hash
 from protocol.sync import LogAnswer
 from tests.agent.usage_log.rig import KEYS, accept_all, fill, next_piece
 from tests.fakes.agent_store import NODE_PUBLIC, WITNESS, migrated, sign, use
@@ -140,6 +141,6 @@ def _flip(db: Db, index: int, kind: str, chance: random.Random) -> None:
     if kind == "leaf":
         leaf[chance.randrange(32)] ^= 1
     if kind == "both":
-        leaf = bytearray(queries.leaf_hash(bytes(entry)))
+        leaf = bytearray(leaf_hash(bytes(entry)))
     sql = "UPDATE usage_entry SET entry = :entry, leaf = :leaf WHERE idx = :idx"
     _unguarded(db, sql, entry=bytes(entry), leaf=bytes(leaf), idx=index)
