@@ -20,7 +20,7 @@ from registry.allocations.progress import fact, happening
 from registry.allocations.queries import Allocation, Promised
 from registry.audit.operations import record
 from registry.catalogue.queries import Sku, get_sku, list_prices, list_skus
-from registry.leases.operations import find_terms, grant_first
+from registry.leases.operations import find_terms, grant_first, idle_by_node
 from registry.leases.terms import check_not_suspended
 from registry.ledger.queries import get_balance
 from registry.nodes.operations import bump_generation
@@ -76,17 +76,20 @@ def launch(
     sku = sellable_sku(db, form.sku_id, market)
     hourly = hourly_price(db, sku, now_ms=now_ms) * form.count
     check_not_suspended(find_terms(db, project.tenant_id))
-    check_balance(db, project.tenant_id, hourly)
+    idle = idle_by_node(db, project.tenant_id, hourly_on=queries.hourly_by_tenant)
+    check_balance(db, project.tenant_id, hourly, idle=max(idle.values(), default=0))
     wish = wish_of(form, sku)
     nodes = candidates(fleet(db), sku.accelerator_model, market=market, now_ms=now_ms)
     node = placed(wish, nodes)
+    check_balance(db, project.tenant_id, hourly, idle=idle.get(node.node_id, 0))
     made = _requested(form, wish, project=project, node=node, hourly=hourly)
     made = replace(
         made, allocation_id=new_id("allocation"), created_by=actor.subject, created_at_ms=now_ms
     )
     queries.insert_allocation(db, made)
     _write_path(db, made, sku=sku, node=node)
-    grant_first(db, project.tenant_id, node.node_id, hourly_micros=hourly, now_ms=now_ms)
+    there = queries.hourly_by_tenant(db, node.node_id)[project.tenant_id]
+    grant_first(db, project.tenant_id, node.node_id, hourly_micros=there, now_ms=now_ms)
     bump_generation(db, node.node_id)
     record(
         db,
@@ -248,16 +251,17 @@ def hourly_price(db: Db, sku: Sku, *, now_ms: int) -> int:
     return hourly_micros(price, sku.accelerator_count)
 
 
-def check_balance(db: Db, tenant_id: str, hourly: int) -> None:
-    balance = get_balance(db, tenant_id)
+def check_balance(db: Db, tenant_id: str, hourly: int, *, idle: int) -> None:
+    """Refuse a launch whose first hour is covered neither by what is free nor by `idle` leases."""
+    available = get_balance(db, tenant_id).available + idle
     need = hourly * HOURS_MIN
-    if balance.available < need:
-        short = need - balance.available
+    if available < need:
+        short = need - available
         raise Refusal(
             code="insufficient_balance",
             status=402,
             message=(
-                f"The first hour costs {show_amount(need)}; {show_amount(balance.available)} is "
+                f"The first hour costs {show_amount(need)}; {show_amount(available)} is "
                 f"free to spend, {show_amount(short)} short."
             ),
             hint=f"Add at least {show_amount(short)}, then launch again; nothing was created.",

@@ -38,6 +38,7 @@ from registry.allocations.placement import Candidate, NoCapacity
 from registry.allocations.seen import TABS, SeenAllocation
 from registry.apps.queries import list_apps
 from registry.catalogue.queries import Sku, list_prices, list_skus
+from registry.leases.operations import idle_by_node
 from registry.ledger.queries import get_balance
 from registry.nodes.queries import list_accelerators
 from registry.server.envelope import answered
@@ -329,11 +330,12 @@ def _survey() -> Survey:
     }
     prices = list_prices(db(), [sku.sku_id for sku in skus])
     balance = get_balance(db(), _tenant_id())
+    idle = idle_by_node(db(), _tenant_id(), hourly_on=queries.hourly_by_tenant)
     return Survey(
         offers=tuple(_offer(sku, prices, rooms[sku.accelerator_model]) for sku in skus),
         apps=_apps(),
         places=_places(fleet),
-        available_micros=balance.available,
+        available_micros=balance.available + max(idle.values(), default=0),
         left_micros=balance.total + balance.credit_limit,
         burn=queries.hourly_of(db(), _tenant_id()),
         candidates=rooms,

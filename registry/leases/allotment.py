@@ -1,5 +1,6 @@
 """How much a node should hold of a tenant's balance, and for how long."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from protocol.clock import HOUR_MS
@@ -57,6 +58,26 @@ def grant_amount(want: Want, live: list[Live], *, terms: Terms, available: int, 
     if available <= final_unit(want):
         return min(missing, available)
     return min(missing, available // 2)
+
+
+def surplus(want: Want, live: Mapping[int, Live], *, terms: Terms) -> set[int]:
+    """Return which leases, by id, a node should give back: the largest, until what it holds is at
+    most twice its target.  What is left may be too little; then a smaller one is granted."""
+    most = 2 * target(want, terms)
+    held = sum(lease.remaining for lease in live.values())
+    spare: set[int] = set()
+    for lease_id, lease in sorted(live.items(), key=lambda one: -one[1].remaining):
+        if held <= most:
+            break
+        spare.add(lease_id)
+        held -= lease.remaining
+    return spare
+
+
+def is_enough(want: Want, kept: list[Live], *, terms: Terms) -> bool:
+    """Whether a node can do with these leases: nothing that runs there may lose its cover."""
+    held = sum(lease.remaining for lease in kept)
+    return want.hourly_micros == 0 or held >= target(want, terms)
 
 
 def final_unit(want: Want) -> int:

@@ -7,7 +7,7 @@ from protocol.lease import Lease
 from protocol.price import Price
 from registry.audit.operations import record
 from registry.leases import queries
-from registry.leases.allotment import Live, Want, grant_amount
+from registry.leases.allotment import Live, Want, grant_amount, is_enough, surplus
 from registry.leases.queries import GrantedLease
 from registry.leases.terms import (
     USUAL,
@@ -52,34 +52,23 @@ def grant_for_node(
 
     A tenant in neither (with nothing there any more), one that is suspended, and one whose money
     no longer covers what nodes hold of it has its leases left out of the answer: the node stops its
-    work and closes them.  A node whose log is frozen gets none at all.
+    work and closes them.  So are those that a node holds beyond its need, after a release: their
+    money is free again once it has closed them.  A node whose log is frozen gets none at all.
     """
     log = find_latest_log(db, node_id)
     if log is not None and log.state == "frozen":
         return []
     wanted = sorted({*burn, *serving})
     standing = queries.list_terms(db, wanted)
-    stated = []
+    stated: list[Lease] = []
     for tenant_id in wanted:
         tenant = standing.get(tenant_id, USUAL)
         available = get_balance(db, tenant_id).available
         if recalled_because(tenant, available=available):
             continue
         want = Want(tenant_id, burn.get(tenant_id, 0), serves_models=tenant_id in serving)
-        _top_up(db, node_id, want, tenant, available=available, now_ms=now_ms)
-        stated.append(tenant_id)
-    return [
-        Lease(
-            lease_id=lease.lease_id,
-            tenant_id=lease.tenant_id,
-            amount=lease.amount,
-            expires_in_ms=_expires_in_ms(
-                lease, standing.get(lease.tenant_id, USUAL), now_ms=now_ms
-            ),
-        )
-        for lease in queries.list_open(db, node_id)
-        if lease.tenant_id in stated and lease.expires_at_ms > now_ms
-    ]
+        stated += _stated(db, node_id, want, tenant, available=available, now_ms=now_ms)
+    return sorted(stated, key=lambda lease: lease.lease_id)
 
 
 def grant_first(
@@ -87,7 +76,7 @@ def grant_first(
 ) -> int | None:
     """Grant what an allocation needs to begin on a node, if it does not hold that yet.
 
-    hourly_micros  what the tenant's work there will cost an hour, this allocation included
+    hourly_micros  what the tenant's work there costs an hour, this allocation included
 
     Returns the lease granted, if any; refuses for a tenant that is suspended.
     """
@@ -95,7 +84,23 @@ def grant_first(
     check_not_suspended(tenant)
     want = Want(tenant_id, hourly_micros)
     available = get_balance(db, tenant_id).available
-    return _top_up(db, node_id, want, tenant, available=available, now_ms=now_ms)
+    live = _live(db, node_id, tenant_id, tenant, now_ms=now_ms)
+    held = list(live.values())
+    return _top_up(db, node_id, want, tenant, held, available=available, now_ms=now_ms)
+
+
+def idle_by_node(
+    db: Db, tenant_id: str, *, hourly_on: Callable[[Db, str], Mapping[str, int]]
+) -> dict[str, int]:
+    """Return what nodes hold of a tenant beyond an hour of its work there: a launch on that node
+    is covered by it, before the node has given it back.
+
+    hourly_on  (db, node_id): what each tenant's work there costs an hour
+    """
+    return {
+        node_id: max(0, micros - hourly_on(db, node_id).get(tenant_id, 0))
+        for node_id, micros in queries.exposure_by_node(db, tenant_id).items()
+    }
 
 
 def find_terms(db: Db, tenant_id: str) -> TenantTerms:
@@ -182,15 +187,52 @@ def release_overdue(db: Db, *, now_ms: int) -> int:
     return sum(_end(db, lease.lease_id, closed=False, now_ms=now_ms) for lease in overdue)
 
 
-def _top_up(
+def _stated(
     db: Db, node_id: str, want: Want, tenant: TenantTerms, *, available: int, now_ms: int
+) -> list[Lease]:
+    """Return the leases of one tenant that a node is to go on with, topped up."""
+    live = _live(db, node_id, want.tenant_id, tenant, now_ms=now_ms)
+    spare = surplus(want, live, terms=tenant.terms)
+    kept = [lease for lease_id, lease in live.items() if lease_id not in spare]
+    _top_up(db, node_id, want, tenant, kept, available=available, now_ms=now_ms)
+    live = _live(db, node_id, want.tenant_id, tenant, now_ms=now_ms)
+    kept = [lease for lease_id, lease in live.items() if lease_id not in spare]
+    if not is_enough(want, kept, terms=tenant.terms):
+        spare = set()
+    return [
+        Lease(
+            lease_id=lease.lease_id,
+            tenant_id=lease.tenant_id,
+            amount=lease.amount,
+            expires_in_ms=_expires_in_ms(lease, tenant, now_ms=now_ms),
+        )
+        for lease in queries.list_open(db, node_id)
+        if lease.lease_id in live and lease.lease_id not in spare
+    ]
+
+
+def _live(
+    db: Db, node_id: str, tenant_id: str, tenant: TenantTerms, *, now_ms: int
+) -> dict[int, Live]:
+    """Return the leases of one tenant that a node may still spend from."""
+    return {
+        lease.lease_id: Live(lease.remaining, now_ms + _expires_in_ms(lease, tenant, now_ms=now_ms))
+        for lease in queries.list_open(db, node_id)
+        if lease.tenant_id == tenant_id and lease.expires_at_ms > now_ms
+    }
+
+
+def _top_up(
+    db: Db,
+    node_id: str,
+    want: Want,
+    tenant: TenantTerms,
+    live: list[Live],
+    *,
+    available: int,
+    now_ms: int,
 ) -> int | None:
     """Grant what is missing; return the lease, or None if nothing is or there is nothing left."""
-    live = [
-        Live(lease.remaining, now_ms + _expires_in_ms(lease, tenant, now_ms=now_ms))
-        for lease in queries.list_open(db, node_id)
-        if lease.tenant_id == want.tenant_id and lease.expires_at_ms > now_ms
-    ]
     terms = tenant.terms
     amount = grant_amount(want, live, terms=terms, available=available, now_ms=now_ms)
     if amount == 0 or not change_held(db, want.tenant_id, amount):

@@ -5,7 +5,7 @@ from sqlalchemy import update
 from registry.allocations.operations import Market, candidates, fleet
 from registry.allocations.placement import Candidate
 from registry.store.tables.sites import site
-from tests.registry.marketplace import GPU_MODEL, Marketplace, add_online_node
+from tests.registry.marketplace import GPU_MODEL, HOURLY, Marketplace, add_online_node
 
 DEMO = Market(demo=True, blocking={})
 CARD_W = 700
@@ -49,3 +49,13 @@ def test_what_another_model_promised_leaves_this_ones_cards_free(market: Marketp
     assert seen(market, "NVIDIA H200")[market.node_id].free == 0
     assert seen(market, "NVIDIA H200")[market.node_id].total == 0
     assert seen(market)[market.node_id].free == 0
+
+
+def test_what_was_released_leaves_its_money_free_for_the_next_launch(market: Marketplace) -> None:
+    customer = market.customer(micros=HOURLY + 100)
+    first = customer.launched("first")
+    assert customer.launches("second").status_code == 402
+    customer.api().post(f"/api/v1/allocations/{first}/release", {}, key="release-first-1")
+    market.node_says(first, "absent")
+
+    assert customer.launches("third").status_code == 303

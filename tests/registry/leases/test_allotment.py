@@ -9,6 +9,8 @@ from registry.leases.allotment import (
     Want,
     final_unit,
     grant_amount,
+    is_enough,
+    surplus,
     target,
 )
 from registry.leases.terms import TERMS, Terms
@@ -76,3 +78,33 @@ def test_a_grant_fits_what_is_available_and_what_is_missing(
     assert 0 <= amount <= max(available, 0)
     assert amount <= target(want, terms)
     assert amount <= max(available // 2, min(available, final_unit(want)), 0)
+
+
+def test_a_node_gives_back_what_it_holds_beyond_twice_its_need() -> None:
+    want = Want("t_1", 0, serves_models=True)
+    live = {1: Live(10 * FLOOR_MICROS, 9), 2: Live(FLOOR_MICROS, 9)}
+
+    assert surplus(want, live, terms=USUAL) == {1}
+    assert surplus(want, {2: Live(2 * FLOOR_MICROS, 9)}, terms=USUAL) == set()
+
+
+@given(want=wants, live=lives, terms=st.sampled_from(list(TERMS.values())))
+def test_what_is_kept_is_at_most_twice_the_need_and_stays_as_it_is(
+    want: Want, live: list[Live], terms: Terms
+) -> None:
+    held = dict(enumerate(live))
+
+    spare = surplus(want, held, terms=terms)
+
+    kept = {lease_id: lease for lease_id, lease in held.items() if lease_id not in spare}
+    assert sum(lease.remaining for lease in kept.values()) <= 2 * target(want, terms)
+    assert surplus(want, kept, terms=terms) == set()
+
+
+@given(want=wants, live=lives)
+def test_work_that_runs_never_loses_its_cover(want: Want, live: list[Live]) -> None:
+    held = sum(lease.remaining for lease in live)
+
+    assert is_enough(want, live, terms=USUAL) == (
+        not want.hourly_micros or held >= target(want, USUAL)
+    )

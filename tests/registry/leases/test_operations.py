@@ -2,11 +2,21 @@
 
 from dataclasses import replace
 
+from msgspec import structs
+
+from protocol.lease import Lease
 from protocol.usage import Heartbeat
-from registry.leases.operations import close, grant_first, grant_for_node, release_overdue, settle
+from registry.leases.operations import (
+    close,
+    grant_first,
+    grant_for_node,
+    idle_by_node,
+    release_overdue,
+    settle,
+)
 from registry.leases.queries import exposure_by_node, find_lease, list_open
 from registry.leases.terms import TERMS
-from registry.ledger.queries import change_credit_limit, get_balance
+from registry.ledger.queries import change_credit_limit, change_held, get_balance
 from registry.store.database import Db
 from tests.registry.books import books, give
 from tests.registry.recording import START_MS, Recorder, desk
@@ -136,3 +146,64 @@ def _leased(db: Db) -> int:
     (lease,) = grant_for_node(db, "n_1", burn={"t_1": UNIT}, serving=(), now_ms=0)
     assert lease.amount == 4 * UNIT
     return lease.lease_id
+
+
+def test_money_that_a_released_workload_left_at_a_node_is_recalled_for_a_smaller_lease(
+    databases: Databases,
+) -> None:
+    with books(databases) as database, database.unit() as db:
+        give(db, "t_1", 40 * UNIT)
+        (big,) = grant_for_node(db, "n_1", burn={"t_1": 5 * UNIT}, serving={"t_1"}, now_ms=0)
+
+        (small,) = grant_for_node(db, "n_1", burn={}, serving={"t_1"}, now_ms=5)
+        again = grant_for_node(db, "n_1", burn={}, serving={"t_1"}, now_ms=6)
+        assert close(db, big.lease_id, 7)
+
+        assert (big.amount, small.amount) == (20 * UNIT, UNIT)
+        assert [one.lease_id for one in again] == [small.lease_id]
+        assert get_balance(db, "t_1").held == UNIT
+
+
+def test_the_last_money_of_a_tenant_is_recalled_once_nothing_runs(databases: Databases) -> None:
+    with books(databases) as database, database.unit() as db:
+        give(db, "t_1", 4 * UNIT)
+        first = grant_for_node(db, "n_1", burn={"t_1": 4 * UNIT}, serving={"t_1"}, now_ms=0)
+
+        assert [one.amount for one in first] == [4 * UNIT]
+        assert grant_for_node(db, "n_1", burn={}, serving={"t_1"}, now_ms=5) == []
+        assert close(db, first[0].lease_id, 6)
+        (small,) = grant_for_node(db, "n_1", burn={}, serving={"t_1"}, now_ms=7)
+        assert small.amount == UNIT
+
+
+def test_running_work_keeps_a_large_lease_while_no_smaller_one_can_be_granted(
+    databases: Databases,
+) -> None:
+    with books(databases) as database, database.unit() as db:
+        give(db, "t_1", 40 * UNIT)
+        (big,) = grant_for_node(db, "n_1", burn={"t_1": 5 * UNIT}, serving=(), now_ms=0)
+        change_held(db, "t_1", 20 * UNIT)
+
+        assert grant_for_node(db, "n_1", burn={"t_1": UNIT}, serving=(), now_ms=5) == [
+            replace_life(big, -5)
+        ]
+
+
+def test_what_a_node_needs_for_nothing_else_is_told_beyond_an_hour_of_its_work(
+    databases: Databases,
+) -> None:
+    with books(databases) as database, database.unit() as db:
+        give(db, "t_1", 40 * UNIT)
+        grant_for_node(db, "n_1", burn={"t_1": 2 * UNIT}, serving=(), now_ms=0)
+        grant_for_node(db, "n_2", burn={"t_1": 1 * UNIT}, serving=(), now_ms=0)
+
+        idle = idle_by_node(
+            db, "t_1", hourly_on=lambda _db, node: {"t_1": 3 * UNIT} if node == "n_1" else {}
+        )
+
+        assert idle == {"n_1": 5 * UNIT, "n_2": 4 * UNIT}
+
+
+def replace_life(lease: Lease, by_ms: int) -> Lease:
+    """The lease, its life changed by so much."""
+    return structs.replace(lease, expires_in_ms=lease.expires_in_ms + by_ms)
