@@ -75,6 +75,21 @@ def read_frontier(size: int, joined: bytes) -> Frontier:
     return Frontier(size=size, roots=roots)
 
 
+def perfect_root(entries: Sequence[bytes]) -> bytes:
+    """Return the root over 2^k entries, level by level: the shortest way to a whole subtree."""
+    assert entries
+    assert len(entries) & (len(entries) - 1) == 0
+    sha256 = hashlib.sha256
+    level = [sha256(b"\x00" + entry).digest() for entry in entries]
+    while len(level) > 1:
+        pairs = iter(level)
+        level = [
+            sha256(b"\x01" + left + right).digest()
+            for left, right in zip(pairs, pairs, strict=True)
+        ]
+    return level[0]
+
+
 def root_of(hashes: Sequence[bytes]) -> bytes:
     """Return the root over leaf hashes, straight from the definition (RFC 6962 section 2.1)."""
     if not hashes:

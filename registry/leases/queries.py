@@ -63,8 +63,15 @@ def insert_lease(
 
 def find_lease(db: Db, lease_id: int) -> GrantedLease | None:
     """Return the lease."""
-    row = db.row(select(lease).where(lease.c.id == lease_id))
-    return None if row is None else _lease(row)
+    rows = db.fetch(
+        """
+        SELECT id, tenant_id, node_id, amount, settled, granted_at_ms, expires_at_ms,
+            hold_until_ms, state
+        FROM lease WHERE id = :id
+        """,
+        {"id": lease_id},
+    )
+    return GrantedLease(*rows[0]) if rows else None
 
 
 def list_open(db: Db, node_id: str) -> list[GrantedLease]:
@@ -90,13 +97,14 @@ def list_overdue(db: Db, *, now_ms: int, limit: int) -> list[GrantedLease]:
 
 def list_standings(db: Db, lease_ids: Sequence[int]) -> dict[int, LeaseStanding]:
     """Return leases as the rules of the usage log look at them."""
-    rows = db.rows(select(lease).where(lease.c.id.in_(list(lease_ids))))
-    return {
-        row.id: LeaseStanding(
-            row.tenant_id, row.node_id, row.amount, row.settled, row.state, row.ended_at_ms
-        )
-        for row in rows
-    }
+    rows = db.fetch(
+        """
+        SELECT id, tenant_id, node_id, amount, settled, state, ended_at_ms
+        FROM lease WHERE id IN EACH(:ids)
+        """,
+        {"ids": list(lease_ids)},
+    )
+    return {lease_id: LeaseStanding(*standing) for lease_id, *standing in rows}
 
 
 def list_terms(db: Db, tenant_ids: Sequence[str]) -> dict[str, TenantTerms]:
@@ -145,14 +153,12 @@ def open_by_tenant(db: Db) -> dict[str, int]:
 
 def add_settled(db: Db, lease_id: int, micros: int) -> bool:
     """Count micros as charged to an open lease; False if it has not so much left."""
-    changed = db.write(
-        update(lease)
-        .where(
-            lease.c.id == lease_id,
-            lease.c.state == "open",
-            lease.c.settled + micros <= lease.c.amount,
-        )
-        .values(settled=lease.c.settled + micros)
+    changed = db.change(
+        """
+        UPDATE lease SET settled = settled + :micros
+        WHERE id = :id AND state = 'open' AND settled + :micros <= amount
+        """,
+        {"id": lease_id, "micros": micros},
     )
     return changed == 1
 

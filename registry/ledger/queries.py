@@ -55,14 +55,12 @@ def list_journals(db: Db) -> Iterator[tuple[int, Journal]]:
 
 def insert_journal(db: Db, journal: Journal) -> int | None:
     """Insert a journal; None, and nothing done, if its business key is there already."""
-    row = db.row(
-        text(
-            """
-            INSERT INTO journal (src, kind, at_ms, ref, memo, meter, quantity)
-            VALUES (:src, :kind, :at_ms, :ref, :memo, :meter, :quantity)
-            ON CONFLICT (src) DO NOTHING RETURNING id
-            """
-        ),
+    rows = db.fetch(
+        """
+        INSERT INTO journal (src, kind, at_ms, ref, memo, meter, quantity)
+        VALUES (:src, :kind, :at_ms, :ref, :memo, :meter, :quantity)
+        ON CONFLICT (src) DO NOTHING RETURNING id
+        """,
         {
             "src": journal.src,
             "kind": journal.kind,
@@ -73,7 +71,7 @@ def insert_journal(db: Db, journal: Journal) -> int | None:
             "quantity": journal.quantity,
         },
     )
-    return None if row is None else int(row.id)
+    return int(rows[0][0]) if rows else None
 
 
 def insert_postings(db: Db, journal_id: int, postings: Iterable[tuple[str, int]]) -> None:
@@ -88,50 +86,42 @@ def insert_postings(db: Db, journal_id: int, postings: Iterable[tuple[str, int]]
         }
         for name, micros in postings
     ]
-    db.execute(
-        text(
-            """
-            INSERT INTO account (name, tenant_id, spendable, balance, held, credit_limit)
-            VALUES (:account, :tenant_id, :spendable, :micros, 0, 0)
-            ON CONFLICT (name) DO UPDATE SET balance = account.balance + excluded.balance
-            """
-        ),
+    db.put(
+        """
+        INSERT INTO account (name, tenant_id, spendable, balance, held, credit_limit)
+        VALUES (:account, :tenant_id, :spendable, :micros, 0, 0)
+        ON CONFLICT (name) DO UPDATE SET balance = account.balance + excluded.balance
+        """,
         legs,
     )
-    db.execute(
-        text(
-            "INSERT INTO posting (journal_id, account, micros) "
-            "VALUES (:journal_id, :account, :micros)"
-        ),
+    db.put(
+        """
+        INSERT INTO posting (journal_id, account, micros) VALUES (:journal_id, :account, :micros)
+        """,
         legs,
     )
 
 
 def get_balance(db: Db, tenant_id: str) -> Balance:
     """Return what a tenant has; all zero for one that never had anything."""
-    row = db.row(
-        text(
-            """
-            SELECT
-                COALESCE(SUM(CASE WHEN name LIKE 'L:wallet:%' THEN -balance END), 0) AS wallet,
-                COALESCE(SUM(CASE WHEN name LIKE 'L:promo:%' THEN -balance END), 0) AS promo,
-                COALESCE(SUM(CASE WHEN name LIKE 'A:recv:%' THEN balance END), 0) AS owed,
-                COALESCE(SUM(CASE WHEN name LIKE 'L:frozen:%' THEN -balance END), 0) AS frozen,
-                COALESCE(SUM(held), 0) AS held,
-                COALESCE(SUM(credit_limit), 0) AS credit_limit
-            FROM account WHERE tenant_id = :tenant_id
-            """
-        ),
+    ((wallet_micros, promo, owed, frozen, credit_limit, held),) = db.fetch(
+        """
+        SELECT COALESCE(SUM(CASE WHEN name LIKE 'L:wallet:%' THEN -balance END), 0),
+            COALESCE(SUM(CASE WHEN name LIKE 'L:promo:%' THEN -balance END), 0),
+            COALESCE(SUM(CASE WHEN name LIKE 'A:recv:%' THEN balance END), 0),
+            COALESCE(SUM(CASE WHEN name LIKE 'L:frozen:%' THEN -balance END), 0),
+            COALESCE(SUM(credit_limit), 0), COALESCE(SUM(held), 0)
+        FROM account WHERE tenant_id = :tenant_id
+        """,
         {"tenant_id": tenant_id},
     )
-    assert row is not None
     return Balance(
-        wallet=int(row.wallet),
-        promo=int(row.promo),
-        owed=int(row.owed),
-        credit_limit=int(row.credit_limit),
-        held=int(row.held),
-        frozen=int(row.frozen),
+        wallet=int(wallet_micros),
+        promo=int(promo),
+        owed=int(owed),
+        credit_limit=int(credit_limit),
+        held=int(held),
+        frozen=int(frozen),
     )
 
 
@@ -143,20 +133,18 @@ def get_account(db: Db, name: str) -> int:
 
 def get_purse(db: Db, tenant_id: str) -> Purse:
     """Return what a tenant can pay with, the grant that expires first coming first."""
-    promos = db.rows(
-        text(
-            """
-            SELECT name, -balance AS micros FROM account
-            WHERE tenant_id = :tenant_id AND name LIKE 'L:promo:%' AND balance < 0
-            ORDER BY COALESCE(expires_at_ms, 9007199254740991), name
-            """
-        ),
+    promos = db.fetch(
+        """
+        SELECT name, -balance FROM account
+        WHERE tenant_id = :tenant_id AND name LIKE 'L:promo:%' AND balance < 0
+        ORDER BY COALESCE(expires_at_ms, 9007199254740991), name
+        """,
         {"tenant_id": tenant_id},
     )
     balance = get_balance(db, tenant_id)
     return Purse(
         tenant_id=tenant_id,
-        promos=tuple((row.name, int(row.micros)) for row in promos),
+        promos=tuple((name, int(micros)) for name, micros in promos),
         wallet=balance.wallet,
         credit=balance.credit_limit - balance.owed,
     )
@@ -165,21 +153,17 @@ def get_purse(db: Db, tenant_id: str) -> Purse:
 def change_held(db: Db, tenant_id: str, delta: int) -> bool:
     """Hold `delta` micros more, or fewer below zero; False, and nothing done, if a rise would
     promise more than is available."""
-    return (
-        db.write(
-            text(
-                """
-            UPDATE account SET held = held + :delta
-            WHERE name = :wallet AND held + :delta >= 0 AND (:delta <= 0 OR
-                held + :delta <= credit_limit + (
-                    SELECT -SUM(balance) FROM account AS purse
-                    WHERE purse.tenant_id = :tenant_id AND purse.spendable = 1))
-            """
-            ),
-            {"delta": delta, "wallet": wallet(tenant_id), "tenant_id": tenant_id},
-        )
-        == 1
+    changed = db.change(
+        """
+        UPDATE account SET held = held + :delta
+        WHERE name = :wallet AND held + :delta >= 0 AND (:delta <= 0 OR
+            held + :delta <= credit_limit + (
+                SELECT -SUM(balance) FROM account AS purse
+                WHERE purse.tenant_id = :tenant_id AND purse.spendable = 1))
+        """,
+        {"delta": delta, "wallet": wallet(tenant_id), "tenant_id": tenant_id},
     )
+    return changed == 1
 
 
 def change_credit_limit(db: Db, tenant_id: str, micros: int) -> None:

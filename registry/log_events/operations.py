@@ -35,14 +35,13 @@ def facts_for(
     log: LogName,
     entries: Sequence[Entry],
     *,
-    first_index: int,
     public_key: bytes,
     entry_at: Callable[[int], bytes | None],
 ) -> EventFacts:
-    """Return what these entries are judged by.
+    """Return what these entries of a batch are judged by; records need none of it.
 
     public_key  by which the log is signed now
-    entry_at    the bytes of an accepted entry, None where there is none
+    entry_at    the bytes of an entry, accepted or of this batch; None where there is none
     """
     adjusted = [entry for entry in entries if isinstance(entry, Adjusted)]
     if len(adjusted) > ADJUSTMENTS_MAX:
@@ -53,8 +52,7 @@ def facts_for(
         earlier = queries.list_keys(db, log.node_id, log.epoch)
         facts.keys = frozenset({public_key, *(key.public_key for key in earlier)})
     for index in references:
-        at = index - first_index
-        found = entries[at] if 0 <= at < len(entries) else _stored(entry_at(index))
+        found = _stored(entry_at(index))
         if isinstance(found, Use):
             facts.referenced[index] = found
     if references:

@@ -6,11 +6,13 @@ dispatcher do that, so the rest of the code never has to think of it.
 """
 
 import random
+import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ParamSpec, TypeVar
 
+import psycopg
 from sqlalchemy import Connection, CursorResult, Row, Table, create_engine, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -18,6 +20,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.sql import Executable
 
 from protocol.refusal import Refusal
+from registry.store.statement import statement as prepared
 
 POOL_CONNECTIONS_MAX = 10
 POOL_WAIT_S_MAX = 10
@@ -30,6 +33,9 @@ RERUN_STATES = frozenset({"40001", "40P01"})
 
 AWAY_STATES = ("08", "53", "57P")
 """How the SQLSTATE begins of a server that is gone, full, or going down."""
+
+DriverError = sqlite3.Error | psycopg.Error
+"""What a statement that went straight to the driver raises; SQLAlchemy wraps the others'."""
 
 AWAY_NAMES = ("SQLITE_CANTOPEN", "SQLITE_FULL", "SQLITE_IOERR")
 
@@ -88,8 +94,31 @@ class Db:
     @contextmanager
     def savepoint(self) -> Iterator[None]:
         """A part of the unit that can fail alone: if the block raises, only it is undone."""
-        with _translated(), self.connection.begin_nested():
-            yield
+        with _translated():
+            self.change("SAVEPOINT part")
+            try:
+                yield
+            except BaseException:
+                self.change("ROLLBACK TO SAVEPOINT part")
+                self.change("RELEASE SAVEPOINT part")
+                raise
+            self.change("RELEASE SAVEPOINT part")
+
+    def fetch(self, words: str, parameters: Values) -> list[tuple[Any, ...]]:
+        """Return every row of a query that is handed straight to the driver (`statement`)."""
+        rows: list[tuple[Any, ...]] = self._run(words, parameters).fetchall()
+        return rows
+
+    def change(self, words: str, parameters: Values | None = None) -> int:
+        """Run such a change and return how many rows it touched."""
+        return int(self._run(words, parameters or {}).rowcount)
+
+    def put(self, words: str, rows: Sequence[Values]) -> None:
+        """Run such a change once for each of these rows."""
+        if rows:
+            statement = prepared(words)
+            text = statement.sqlite if self._database.is_sqlite else statement.postgres
+            self._driver().cursor().executemany(text, rows)
 
     def execute(
         self, statement: Executable, parameters: Values | Sequence[Values] | None = None
@@ -125,6 +154,18 @@ class Db:
         statement = self._insert(table).values(**values)
         others = {name: value for name, value in values.items() if name not in key}
         self.write(statement.on_conflict_do_update(index_elements=list(key), set_=others))
+
+    def _run(self, words: str, parameters: Values) -> Any:
+        statement = prepared(words)
+        cursor = self._driver().cursor()
+        if self._database.is_sqlite:
+            cursor.execute(statement.sqlite, statement.sqlite_parameters(parameters))
+        else:
+            cursor.execute(statement.postgres, parameters)
+        return cursor
+
+    def _driver(self) -> Any:
+        return self.connection.connection.driver_connection
 
     def _insert(self, table: Table) -> "sqlite.Insert | postgresql.Insert":
         if self._database.is_sqlite:
@@ -239,29 +280,31 @@ def _translated() -> Iterator[None]:
     """Say in our words that two units met, or that the database stayed busy for too long."""
     try:
         yield
-    except DBAPIError as error:
-        if getattr(error.orig, "sqlstate", None) in RERUN_STATES:
+    except (DBAPIError, sqlite3.Error, psycopg.Error) as error:
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        if getattr(cause, "sqlstate", None) in RERUN_STATES:
             raise Conflict from error
-        diagnosis = getattr(error.orig, "diag", None)
+        diagnosis = getattr(cause, "diag", None)
         if getattr(diagnosis, "constraint_name", None) in RERUN_KEYS:
             raise Conflict from error
-        if getattr(error.orig, "sqlite_errorname", "").startswith("SQLITE_BUSY"):
+        if getattr(cause, "sqlite_errorname", "").startswith("SQLITE_BUSY"):
             raise busy() from error
-        if _is_away(error):
-            raise DatabaseAway(str(error.orig)) from error
+        if _is_away(error, cause):
+            raise DatabaseAway(str(cause)) from error
         raise
     except PoolTimeout:
         raise busy() from None
 
 
-def _is_away(error: DBAPIError) -> bool:
-    name = getattr(error.orig, "sqlite_errorname", None)
+def _is_away(error: DBAPIError | DriverError, cause: BaseException | None) -> bool:
+    name = getattr(cause, "sqlite_errorname", None)
     if name is not None:
         return str(name).startswith(AWAY_NAMES)
     # A server that was never reached gives no state.
-    state = getattr(error.orig, "sqlstate", None)
+    state = getattr(cause, "sqlstate", None)
     if state is None:
-        return error.connection_invalidated or isinstance(error, OperationalError)
+        invalidated = isinstance(error, DBAPIError) and error.connection_invalidated
+        return invalidated or isinstance(error, OperationalError | psycopg.OperationalError)
     return str(state).startswith(AWAY_STATES)
 
 

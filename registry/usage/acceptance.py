@@ -4,23 +4,19 @@ Streams go on where they stood; a time meter counts only while its allocation ho
 never more than those can give; an accelerator serves one allocation at a time; whoever is billed
 is the owner, under a lease of its own on this node.  Nothing here reads or writes: `Standing`
 moves on in memory and is stored only if every entry passes.
+
+The rules stand here, entry by entry.  Stretches of records that plainly keep them are counted in
+without looking at each (`stretch`); the outcome is the same.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
 from protocol.clock import HOUR_MS
 from protocol.log_events import Adjusted, EpochBegun, Gap, KeyChanged, Session
 from protocol.refusal import LogRefused, Refusal
-from protocol.usage import (
-    TIME_METERS,
-    Closed,
-    Entry,
-    Heartbeat,
-    LeaseClosed,
-    Opened,
-    Use,
-)
+from protocol.usage import TIME_METERS, Closed, Entry, Heartbeat, LeaseClosed, Opened
+from registry.usage.entries import ALIKE, ReadBatch, UseEntry, alike
 from registry.usage.events import (
     Event,
     changed_key,
@@ -39,6 +35,7 @@ from registry.usage.log_state import (
     Stream,
     StreamKey,
 )
+from registry.usage.stretch import Case, Reached, goes_on, joined, last_places
 from registry.usage.tally import Tally
 
 AHEAD_MS_MAX = 300_000
@@ -62,55 +59,37 @@ class Accepted:
 
 
 @dataclass(slots=True)
-class _Case:
-    """Records that differ only in interval and count: one stream, lease and hour.
+class _Line:
+    """Records alike within an hour, where they are looked at one by one.
 
     spans  runs of them that follow each other without a record of the stream in between
     """
 
-    owner: OwnerFact
-    lease: LeaseStanding
+    case: Case
     stream: Stream
-    opening: Opening | None
-    spans: list[list[Use]]
+    spans: list[list[UseEntry]]
 
 
 def accept(
-    entries: Sequence[Entry],
-    *,
-    first_index: int,
-    node_id: str,
-    standing: Standing,
-    tally: Tally,
-    now_ms: int,
+    batch: ReadBatch, *, node_id: str, standing: Standing, tally: Tally, now_ms: int
 ) -> Accepted:
     """Take the entries in, in their order; the first that breaks a rule is refused with its index.
 
     standing, tally  move on with each entry; of no use after a refusal
     """
-    rules = _Rules(node_id, standing, tally, latest_ms=now_ms + AHEAD_MS_MAX)
-    index = first_index
-    last = first_index + len(entries) - 1
-    try:
-        if standing.events.epoch and not first_index and not isinstance(entries[0], EpochBegun):
-            raise LogRefused("epoch_missing", "A log after a lost one must begin by naming it.")
-        for index, entry in enumerate(entries, start=first_index):
-            match entry:
-                case Use():
-                    rules.use(entry, index)
-                case Opened():
-                    rules.opened(entry)
-                case Closed():
-                    rules.closed(entry)
-                case LeaseClosed():
-                    rules.lease_closed(entry)
-                case Heartbeat():
-                    rules.timely(entry.at_ms)
-                case _:
-                    rules.event(entry, index, is_last=index == last)
-    except Refusal as refused:
-        raise LogRefused(refused.code, refused.message, index=index) from None
-    rules.count()
+    rules = _Rules(batch, node_id, standing, tally, latest_ms=now_ms + AHEAD_MS_MAX)
+    begins = batch.first_index == 0 and standing.events.epoch > 0
+    if begins and not isinstance(batch.entries[0], EpochBegun):
+        raise LogRefused(
+            "epoch_missing", "A log after a lost one must begin by naming it.", index=0
+        )
+    begin = 0
+    for at, entry in batch.others.items():
+        if not isinstance(entry, Heartbeat):
+            rules.stretch(begin, at)
+            rules.one_by_one(at, at + 1)
+            begin = at + 1
+    rules.stretch(begin, len(batch.entries))
     return rules.accepted
 
 
@@ -118,68 +97,135 @@ class _Rules:
     """The rules between entries, with what they look at.
 
     Records are checked one by one and counted in by the span: a charge telescopes, so the sum is
-    the same.  Whatever changes how they are counted (an opening, an end, a lease closed) counts
-    those before it first.
+    the same.
     """
 
-    def __init__(self, node_id: str, standing: Standing, tally: Tally, *, latest_ms: int) -> None:
+    def __init__(
+        self, batch: ReadBatch, node_id: str, standing: Standing, tally: Tally, *, latest_ms: int
+    ) -> None:
         self.accepted = Accepted()
+        self._batch = batch
         self._node_id = node_id
         self._standing = standing
         self._tally = tally
         self._latest_ms = latest_ms
-        self._cases: dict[tuple[str | int, ...], _Case] = {}
-        self._by_lease: dict[int, list[tuple[Use, _Case]]] = {}
+        self._lines: dict[tuple[str | int, ...], _Line] = {}
+        self._by_lease: dict[int, list[tuple[UseEntry, _Line]]] = {}
 
-    def timely(self, at_ms: int) -> None:
+    def stretch(self, begin: int, end: int) -> None:
+        """Take entries [begin, end) in, which leave openings and leases as they are."""
+        if begin < end and not self._counted_at_once(begin, end):
+            self.one_by_one(begin, end)
+
+    def one_by_one(self, begin: int, end: int) -> None:
+        """Hold each of entries [begin, end) against the rules, and count in what was checked."""
+        index = first = self._batch.first_index + begin
+        try:
+            for index, entry in enumerate(self._batch.entries[begin:end], start=first):
+                self._one(entry, index)
+        except Refusal as refused:
+            raise LogRefused(refused.code, refused.message, index=index) from None
+        self._count()
+
+    def _counted_at_once(self, begin: int, end: int) -> bool:
+        """Count a stretch of records in by the column; False, and nothing done, where only a look
+        at each entry tells whether they keep the rules."""
+        entries, groups = self._batch.entries, self._batch.groups
+        if end - begin < len(entries):
+            entries = entries[begin:end]
+            groups = alike(entry for entry in entries if isinstance(entry, UseEntry))
+        reached: dict[StreamKey, Reached] = {}
+        spans: list[tuple[UseEntry, int, Case]] = []
+        try:
+            for at, entry in self._batch.others.items():
+                if begin <= at < end and isinstance(entry, Heartbeat):
+                    self._timely(entry.at_ms)
+            for records in groups:
+                key = _key(records[0])
+                case = self._case(records[0])
+                stream = self._standing.streams.get(key)
+                if stream is None:
+                    return False
+                now = reached.setdefault(key, Reached(stream.cumulative, stream.end_ms))
+                if not goes_on(records, case, now, latest_ms=self._latest_ms):
+                    return False
+                spans += [(use, self._tally.rated(use), case) for use in joined(records)]
+        except Refusal:
+            return False
+        if not _are_covered(spans):
+            return False
+        for use, rated, case in spans:
+            stream = self._standing.streams[_key(use)]
+            self._tally.add(use, rated, stream=stream, owner=case.owner, lease=case.lease)
+        for key, place in last_places(entries, reached).items():
+            stream = self._standing.streams[key]
+            stream.cumulative, stream.end_ms = reached[key].cumulative, reached[key].end_ms
+            stream.last_index = self._batch.first_index + begin + place
+        self.accepted.streams.update(reached)
+        return True
+
+    def _one(self, entry: UseEntry | Entry, index: int) -> None:
+        match entry:
+            case UseEntry():
+                self._use(entry, index)
+            case Opened():
+                self._opened(entry)
+            case Closed():
+                self._closed(entry)
+            case LeaseClosed():
+                self._lease_closed(entry)
+            case Heartbeat():
+                self._timely(entry.at_ms)
+            case Session() | KeyChanged() | Adjusted() | Gap() | EpochBegun():
+                self._event(entry, index)
+
+    def _timely(self, at_ms: int) -> None:
         if at_ms > self._latest_ms:
             raise LogRefused("entry_future", "An entry lies more than 300 s ahead of our clock.")
 
-    def use(self, use: Use, index: int) -> None:
+    def _use(self, use: UseEntry, index: int) -> None:
         begin_ms, end_ms = use.begin_ms, use.end_ms
-        if end_ms > self._latest_ms:
-            self.timely(end_ms)
-        alike = (
-            use.allocation_id, use.meter, use.sku, use.lease_id, use.tenant_id, use.project_id,
-            begin_ms // HOUR_MS,
-        )  # fmt: skip
-        case = self._cases.get(alike)
-        if case is None:
-            case = self._cases[alike] = self._new_case(use, index)
-        stream = case.stream
+        self._timely(end_ms)
+        alike = (*ALIKE(use), begin_ms // HOUR_MS)
+        line = self._lines.get(alike)
+        if line is None:
+            line = self._lines[alike] = self._new_line(use, index)
+        stream = line.stream
         if use.cumulative != use.quantity + stream.cumulative:
             raise LogRefused("cumulative_broken", "A cumulative count does not go on by its step.")
-        if case.opening is not None:
-            _check_time(use, stream, case.opening)
-        if case.spans and case.spans[-1][-1].cumulative == stream.cumulative:
-            case.spans[-1].append(use)
+        if line.case.opening is not None:
+            _check_time(use, stream, line.case.opening)
+        if line.spans and line.spans[-1][-1].cumulative == stream.cumulative:
+            line.spans[-1].append(use)
         else:
-            case.spans.append([use])
-        self._by_lease.setdefault(use.lease_id, []).append((use, case))
+            line.spans.append([use])
+        self._by_lease.setdefault(use.lease_id, []).append((use, line))
         stream.cumulative = use.cumulative
         stream.last_index = index
-        if end_ms > stream.end_ms:
-            stream.end_ms = end_ms
+        stream.end_ms = max(stream.end_ms, end_ms)
 
-    def count(self) -> None:
+    def _count(self) -> None:
         """Count in what was checked since the last time, lease by lease."""
         for records in self._by_lease.values():
-            cases = {id(case): case for _, case in records}.values()
+            lines = {id(line): line for _, line in records}.values()
             spans = [
-                (one, case) for case in cases for span in case.spans for one in _joined(span, case)
+                (one, line) for line in lines for span in line.spans for one in _parts(span, line)
             ]
-            due = sum(self._tally.rated(span) for span, _ in spans)
-            lease = records[0][1].lease
+            rated = [(use, self._tally.rated(use), line.case) for use, line in spans]
             # A lease that runs out covers records in the order of the log, one by one.
-            covered = due <= lease.amount - lease.settled or lease.state != "open"
-            for use, case in spans if covered else records:
-                self._tally.add(use, stream=case.stream, owner=case.owner, lease=case.lease)
-        self._cases.clear()
+            for use, line in spans if _are_covered(rated) else records:
+                self._tally.add(
+                    use,
+                    self._tally.rated(use),
+                    stream=line.stream,
+                    owner=line.case.owner,
+                    lease=line.case.lease,
+                )
+        self._lines.clear()
         self._by_lease.clear()
 
-    def opened(self, opened: Opened) -> None:
-        self.count()
-        self.timely(opened.at_ms)
+    def _opened(self, opened: Opened) -> None:
+        self._timely(opened.at_ms)
         owner = self._owner(opened)
         if len(opened.accelerators) > owner.accelerator_count:
             raise LogRefused(
@@ -205,9 +251,8 @@ class _Rules:
         self.accepted.openings.add(opened.allocation_id)
         self._move_accelerators(opened.accelerators, opened.allocation_id, opened.at_ms)
 
-    def closed(self, closed: Closed) -> None:
-        self.count()
-        self.timely(closed.at_ms)
+    def _closed(self, closed: Closed) -> None:
+        self._timely(closed.at_ms)
         opening = self._standing.openings.get(closed.allocation_id)
         if opening is None or opening.closed_at_ms is not None:
             raise LogRefused("closed_unopened", "An allocation closed that was not open.")
@@ -225,22 +270,21 @@ class _Rules:
         self.accepted.openings.add(closed.allocation_id)
         self._move_accelerators(opening.accelerators, None, closed.at_ms)
 
-    def lease_closed(self, closed: LeaseClosed) -> None:
-        self.count()
-        self.timely(closed.at_ms)
+    def _lease_closed(self, closed: LeaseClosed) -> None:
+        self._timely(closed.at_ms)
         lease = self._lease(closed.lease_id, closed.tenant_id)
         if lease.state == "open":
             lease.state = "closed"
             self.accepted.leases_closed[closed.lease_id] = closed.spent
 
-    def event(self, event: Event, index: int, *, is_last: bool) -> None:
-        self.count()
-        self.timely(event.end_ms if isinstance(event, (Session, Gap)) else event.at_ms)
+    def _event(self, event: Event, index: int) -> None:
+        self._timely(event.end_ms if isinstance(event, Session | Gap) else event.at_ms)
         match event:
             case Session():
                 check_session(event, self._standing)
             case KeyChanged():
-                key = changed_key(event, self._standing, is_last=is_last)
+                last = self._batch.first_index + len(self._batch.entries) - 1
+                key = changed_key(event, self._standing, is_last=index == last)
                 self.accepted.public_key = key
             case Adjusted():
                 take_adjusted(event, index, self._standing, self._tally)
@@ -251,8 +295,8 @@ class _Rules:
                 check_epoch(event, self._standing, index=index)
         self.accepted.events.append((index, event))
 
-    def _new_case(self, use: Use, index: int) -> _Case:
-        """Return the case of a record, its owner, lease, price and opening checked."""
+    def _case(self, use: UseEntry) -> Case:
+        """Return what a record is held against, its owner, lease and opening checked."""
         owner = self._owner(use)
         lease = self._lease(use.lease_id, use.tenant_id) if use.lease_id else NO_LEASE
         opening = None
@@ -260,11 +304,16 @@ class _Rules:
             opening = self._standing.openings.get(use.allocation_id)
             if opening is None or opening.closed_at_ms is not None:
                 raise LogRefused("use_unopened", "Time was counted for an allocation not open.")
+        return Case(owner, lease, opening)
+
+    def _new_line(self, use: UseEntry, index: int) -> _Line:
+        """Return the line of a record; the stream begins with it if it is the first."""
+        case = self._case(use)
         self._tally.rated(use)
-        key = (use.allocation_id, use.meter, use.sku)
+        key = _key(use)
         stream = self._standing.streams.get(key)
         if stream is None:
-            if opening is not None and use.begin_ms < opening.opened_at_ms:
+            if case.opening is not None and use.begin_ms < case.opening.opened_at_ms:
                 raise LogRefused("interval_before_open", "Time was counted before the opening.")
             stream = self._standing.streams[key] = Stream(
                 tenant_id=use.tenant_id,
@@ -275,9 +324,9 @@ class _Rules:
                 end_ms=use.begin_ms,
             )
         self.accepted.streams.add(key)
-        return _Case(owner, lease, stream, opening, [])
+        return _Line(case, stream, [])
 
-    def _owner(self, entry: Use | Opened) -> OwnerFact:
+    def _owner(self, entry: UseEntry | Opened) -> OwnerFact:
         owner = self._standing.owners.get(entry.allocation_id)
         if owner is None:
             raise LogRefused(
@@ -307,7 +356,7 @@ class _Rules:
             self.accepted.accelerators.add(uuid)
 
 
-def _check_time(use: Use, stream: Stream, opening: Opening) -> None:
+def _check_time(use: UseEntry, stream: Stream, opening: Opening) -> None:
     begin_ms, opened_at_ms = use.begin_ms, opening.opened_at_ms
     if begin_ms > stream.end_ms:
         # The first record of another opening may leave out the time between the two; a stream may
@@ -323,11 +372,25 @@ def _check_time(use: Use, stream: Stream, opening: Opening) -> None:
         raise LogRefused("over_capacity", "More time was counted than there was.")
 
 
-def _joined(span: list[Use], case: _Case) -> list[Use]:
+def _parts(span: list[UseEntry], line: _Line) -> list[UseEntry]:
     """Return a span as one record, or as it is where its allocation was released in it."""
-    first, last = span[0], span[-1]
-    released_at_ms = case.owner.released_at_ms
-    if len(span) == 1 or (released_at_ms is not None and released_at_ms < last.end_ms):
+    released_at_ms = line.case.owner.released_at_ms
+    if released_at_ms is not None and released_at_ms < span[-1].end_ms:
         return span
-    before = first.cumulative - first.quantity
-    return [replace(last, begin_ms=first.begin_ms, quantity=last.cumulative - before)]
+    return joined(span)
+
+
+def _are_covered(spans: Iterable[tuple[UseEntry, int, Case]]) -> bool:
+    """Whether the leases that are open cover what these records come to."""
+    due: dict[int, int] = {}
+    for use, rated, case in spans:
+        lease = case.lease
+        if lease.state == "open":
+            due[use.lease_id] = due.get(use.lease_id, 0) + rated
+            if due[use.lease_id] > lease.amount - lease.settled:
+                return False
+    return True
+
+
+def _key(use: UseEntry) -> StreamKey:
+    return use.allocation_id, use.meter, use.sku

@@ -111,7 +111,7 @@ def take_adjusted(adjusted: Adjusted, index: int, standing: Standing, tally: Tal
     )
     if adjusted.quantity > 0:
         lease = standing.leases.get(use.lease_id, NO_LEASE)
-        tally.add(counted, stream=stream, owner=owner, lease=lease)
+        tally.add(counted, tally.rated(counted), stream=stream, owner=owner, lease=lease)
     else:
         tally.give_back(counted, index=index, stream=stream)
 

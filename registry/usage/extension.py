@@ -30,7 +30,7 @@ class Extension:
 
     checkpoint: Checkpoint
     first_index: int
-    entries: tuple[str, ...]
+    entries: Sequence[bytes]
 
 
 def signed_end(log: Log, batch: LogBatch) -> Checkpoint:
@@ -64,14 +64,13 @@ def extension(
     """
     assert batch.begin <= log.size
     sent = [entry.encode("utf-8", "surrogatepass") for entry in batch.entries]
-    if sent[: len(known)] != list(known):
+    if known and sent[: len(known)] != list(known):
         raise _altered(batch, checkpoint, sent, frontier_at(batch.begin))
     if checkpoint.size <= log.size:
         if frontier_at(checkpoint.size).root() != checkpoint.root:
             raise _forked(checkpoint.size, batch)
         return Extension(checkpoint, log.size, ())
-    fresh = batch.entries[len(known) :]
-    return Extension(checkpoint, log.size, fresh)
+    return Extension(checkpoint, log.size, sent[len(known) :])
 
 
 def checked_root(frontier: Frontier, checkpoint: Checkpoint) -> Frontier:

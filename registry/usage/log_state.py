@@ -58,7 +58,10 @@ class Log:
 
 @dataclass(slots=True)
 class Stream:
-    """Where a stream stands; `begin_ms` and `first_index` stay, the rest moves with each record."""
+    """Where a stream stands; `begin_ms` and `first_index` stay, the rest moves with each record.
+
+    stream_id  its number in our tables, or 0 for one that is not stored yet
+    """
 
     tenant_id: str
     project_id: str
@@ -70,6 +73,7 @@ class Stream:
     rated: int = 0
     charged: int = 0
     shared: int = 0
+    stream_id: int = field(default=0, compare=False)
 
 
 @dataclass(slots=True)

@@ -4,13 +4,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from protocol.checkpoint import Checkpoint, log_origin, witness_name
-from protocol.log_events import Adjusted
+from protocol.log_events import Gap
 from protocol.merkle import EMPTY_FRONTIER, Frontier, Subtree, inclusion_proof
 from protocol.receipt import Receipt, receipt_text
 from protocol.refusal import Fault, LogRefused, Refusal
 from protocol.signing import SigningKey
 from protocol.sync import LogAnswer, LogBatch, LogProblem
-from protocol.usage import Entry, Use
+from protocol.usage import Closed, Opened
 from registry.ledger.operations import post
 from registry.ledger.postings import usage
 from registry.ledger.queries import get_purse, list_journals
@@ -28,8 +28,8 @@ from registry.rating.price_book import PriceBook
 from registry.store.database import Db
 from registry.usage import queries
 from registry.usage.acceptance import Accepted, accept
-from registry.usage.entries import read_entries
-from registry.usage.entry_ids import named_ids
+from registry.usage.entries import ReadBatch, read_entries
+from registry.usage.entry_ids import named_ids, named_skus
 from registry.usage.extension import (
     Extension,
     ForkFound,
@@ -219,7 +219,7 @@ def _taken_in(
     added = _extension(db, log, batch, checkpoint)
     if not added.entries:
         return _repeated(db, log, checkpoint)
-    raw = [entry.encode("utf-8", "surrogatepass") for entry in added.entries]
+    raw = added.entries
     frontier, roots = grown(log.frontier, raw)
     moved = replace(
         log,
@@ -228,21 +228,15 @@ def _taken_in(
         cosignature=witness.cosignature(checkpoint),
         accepted_at_ms=witness.now_ms,
     )
-    entries = read_entries(added.entries, first_index=log.size)
-    standing = _standing(db, log, entries, surroundings, witness)
-    skus = sorted({one.sku for one in entries if isinstance(one, (Use, Adjusted))})
+    read = read_entries(raw, first_index=log.size)
+    standing = _standing(db, log, read, raw, surroundings, witness)
     tally = Tally(
-        PriceBook(surroundings.list_prices(db, skus)),
+        PriceBook(surroundings.list_prices(db, named_skus(read))),
         site_id=identity.site_id,
         share_basis_points=identity.site_share_basis_points,
     )
     accepted = accept(
-        entries,
-        first_index=log.size,
-        node_id=log.node_id,
-        standing=standing,
-        tally=tally,
-        now_ms=witness.now_ms,
+        read, node_id=log.node_id, standing=standing, tally=tally, now_ms=witness.now_ms
     )
     if accepted.public_key is not None:
         check_both_signed(batch.checkpoint, origin=log.origin, public_key=accepted.public_key)
@@ -268,34 +262,42 @@ def _name(log: Log) -> LogName:
     return LogName(log.node_id, log.epoch, log.origin)
 
 
-def _events(db: Db, log: Log, entries: Sequence[Entry], *, first_index: int) -> EventFacts:
-    return facts_for(
-        db,
-        _name(log),
-        entries,
-        first_index=first_index,
-        public_key=log.public_key,
-        entry_at=lambda index: next(iter(queries.list_entries(db, log, index, index + 1)), None),
-    )
+def _events(db: Db, log: Log, read: ReadBatch, raw: Sequence[bytes]) -> EventFacts:
+    def entry_at(index: int) -> bytes | None:
+        at = index - read.first_index
+        if 0 <= at < len(raw):
+            return raw[at]
+        return next(iter(queries.list_entries(db, log, index, index + 1)), None)
+
+    others = list(read.others.values())
+    return facts_for(db, _name(log), others, public_key=log.public_key, entry_at=entry_at)
 
 
 def _standing(
-    db: Db, log: Log, entries: Sequence[Entry], surroundings: Surroundings[Db], witness: Witness
+    db: Db,
+    log: Log,
+    read: ReadBatch,
+    raw: Sequence[bytes],
+    surroundings: Surroundings[Db],
+    witness: Witness,
 ) -> Standing:
     """Return what the rules between these entries look at, as it is stored."""
-    owners, leases = named_ids(entries)
+    owners, leases = named_ids(read)
     facts = surroundings.list_owners(db, log.node_id, owners)
-    events = _events(db, log, entries, first_index=log.size)
+    events = _events(db, log, read, raw)
     leases += [use.lease_id for use in events.referenced.values()]
-    return Standing(
+    standing = Standing(
         owners={name: owner_at(fact, witness.now_ms) for name, fact in facts.items()},
         leases=dict(surroundings.list_leases(db, sorted({*leases} - {0}))),
         streams=queries.list_streams(db, log, owners),
         openings=queries.list_openings(db, log, owners),
-        accelerators=queries.list_accelerator_uses(db, log),
-        counted_to_ms=max(queries.counted_to_ms(db, log), lost_to_ms(db, log.node_id, log.epoch)),
         events=events,
     )
+    if any(isinstance(entry, Opened | Closed | Gap) for entry in read.others.values()):
+        standing.accelerators = queries.list_accelerator_uses(db, log)
+        lost_ms = lost_to_ms(db, log.node_id, log.epoch)
+        standing.counted_to_ms = max(queries.counted_to_ms(db, log), lost_ms)
+    return standing
 
 
 def _extension(db: Db, log: Log, batch: LogBatch, checkpoint: Checkpoint) -> Extension:
@@ -324,12 +326,13 @@ def _store(
             note=moved.checkpoint,
         )
     keep_events(db, _name(log), accepted.events)
-    queries.upsert_streams(db, log, {key: standing.streams[key] for key in accepted.streams})
+    streams = {key: standing.streams[key] for key in accepted.streams}
+    queries.upsert_streams(db, log, streams)
     queries.upsert_openings(db, log, {key: standing.openings[key] for key in accepted.openings})
     queries.upsert_accelerator_uses(
         db, log, {uuid: standing.accelerators[uuid] for uuid in accepted.accelerators}
     )
-    queries.add_hours(db, log, tally.hours)
+    queries.add_hours(db, streams, tally.hours)
 
 
 def _settle(
@@ -380,15 +383,14 @@ def _recounted(
             kept = queries.list_roots(db, log, root.level, root.number, root.number + 1)
             if kept != [root.root]:
                 raise LogRefused("subtree_wrong", "A kept root is not its entries'.")
-        text = [entry.decode("utf-8", "surrogatepass") for entry in raw]
-        entries = read_entries(text, first_index=part.begin)
-        owners, leases = named_ids(entries)
+        read = read_entries(raw, first_index=part.begin)
+        owners, leases = named_ids(read)
         facts = surroundings.list_owners(db, log.node_id, owners)
-        events = _events(db, log, entries, first_index=part.begin)
+        events = _events(db, log, read, raw)
         leases += [use.lease_id for use in events.referenced.values() if use.lease_id]
         recount.add(
             part,
-            entries,
+            read,
             owners=facts,
             leases=surroundings.list_leases(db, sorted({*leases})),
             events=events,

@@ -2,30 +2,29 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Table, and_, delete, func, insert, select, text, update
+from sqlalchemy import ColumnElement, Table, and_, func, insert, select, update
 
 from protocol.clock import DAY_MS
 from protocol.merkle import HASH_BYTES, Frontier, read_frontier
 from protocol.usage import TIME_METERS
 from registry.store.database import Db
 from registry.store.tables import usage as tables
+from registry.usage import statements
 from registry.usage.log_state import AcceleratorUse, Log, Opening, Stream, StreamKey
 from registry.usage.log_tree import (
     BUNDLE_ENTRIES,
     SubtreeRoot,
     bundle_bytes,
-    packed,
     read_bundle,
-    unpacked,
+    sealed,
+    unsealed,
 )
 from registry.usage.tally import HourKey, HourSum
 
 COSTS_MAX = 200
-STREAM_COLUMNS = tuple(column.name for column in fields(Stream))
-HOUR_COLUMNS = tuple(column.name for column in fields(HourSum))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,31 +51,22 @@ class StreamCost:
 
 def find_log(db: Db, node_id: str, epoch: int) -> Log | None:
     """Return how far this log was accepted."""
-    row = db.row(
-        text("SELECT * FROM node_log WHERE node_id = :node_id AND epoch = :epoch"),
-        {"node_id": node_id, "epoch": epoch},
-    )
-    return None if row is None else _log(row)
+    return _first(db.fetch(statements.LOG, {"node_id": node_id, "epoch": epoch}))
 
 
 def find_log_by_origin(db: Db, origin: str) -> Log | None:
     """Return the log of this name."""
-    row = db.row(text("SELECT * FROM node_log WHERE origin = :origin"), {"origin": origin})
-    return None if row is None else _log(row)
+    return _first(db.fetch(statements.LOG_OF_ORIGIN, {"origin": origin}))
 
 
 def find_latest_log(db: Db, node_id: str) -> Log | None:
     """Return the log of a node's present epoch: when it was last accepted, what is wrong."""
-    row = db.row(
-        text("SELECT * FROM node_log WHERE node_id = :node_id ORDER BY epoch DESC LIMIT 1"),
-        {"node_id": node_id},
-    )
-    return None if row is None else _log(row)
+    return _first(db.fetch(statements.LATEST_LOG, {"node_id": node_id}))
 
 
 def list_logs(db: Db) -> list[Log]:
     """Return every log."""
-    return [_log(row) for row in db.rows(text("SELECT * FROM node_log ORDER BY node_id, epoch"))]
+    return [_log(row) for row in db.fetch(statements.LOGS_IN_ORDER, {})]
 
 
 def insert_log(db: Db, log: Log) -> None:
@@ -91,24 +81,16 @@ def insert_log(db: Db, log: Log) -> None:
 
 def move_log(db: Db, log: Log, *, before: int) -> bool:
     """Move a log on from size `before`, its problem gone; False if it had moved already."""
-    node_log = tables.node_log
-    moved = db.write(
-        update(node_log)
-        .where(_is(node_log, log), node_log.c.size == before, node_log.c.state != "frozen")
-        .values(
-            state="open",
-            public_key=log.public_key.hex(),
-            size=log.size,
-            frontier=log.frontier.to_bytes(),
-            checkpoint=log.checkpoint,
-            cosignature=log.cosignature,
-            accepted_at_ms=log.accepted_at_ms,
-            problem_code="",
-            problem_message="",
-            problem_at_ms=None,
-        )
-    )
-    return moved == 1
+    moved = {
+        "public_key": log.public_key.hex(),
+        "size": log.size,
+        "frontier": log.frontier.to_bytes(),
+        "checkpoint": log.checkpoint,
+        "cosignature": log.cosignature,
+        "accepted_at_ms": log.accepted_at_ms,
+        "before": before,
+    }
+    return db.change(statements.MOVE_LOG, _key(log) | moved) == 1
 
 
 def note_problem(
@@ -132,34 +114,34 @@ def note_problem(
 
 def list_bundle(db: Db, log: Log, number: int) -> list[bytes]:
     """Return the entries of a bundle, or of the tail; raise ValueError where it was damaged."""
-    bundle, tail = tables.log_bundle, tables.log_tail
-    stored = db.value(select(bundle.c.entries).where(_is(bundle, log), bundle.c.number == number))
-    if stored is not None:
-        return unpacked(bytes(stored))
-    if number != log.size // BUNDLE_ENTRIES:
-        return []
-    rows = db.rows(select(tail.c.entries).where(_is(tail, log)).order_by(tail.c.begin))
-    return [entry for row in rows for entry in read_bundle(bytes(row.entries))]
+    return list_entries(db, log, number * BUNDLE_ENTRIES, (number + 1) * BUNDLE_ENTRIES)
 
 
 def list_entries(db: Db, log: Log, begin: int, end: int) -> list[bytes]:
-    """Return the accepted entries [begin, end)."""
+    """Return the accepted entries [begin, end); raise ValueError where a bundle was damaged.
+
+    Where some are missing, so are all that follow.
+    """
+    first, last = begin // BUNDLE_ENTRIES, -(-end // BUNDLE_ENTRIES)
+    wanted = {"first": first, "last": last}
     entries: list[bytes] = []
-    for number in range(begin // BUNDLE_ENTRIES, -(-end // BUNDLE_ENTRIES)):
-        entries.extend(list_bundle(db, log, number))
-    skipped = begin - begin % BUNDLE_ENTRIES
+    at = first
+    for number, stored in db.fetch(statements.BUNDLES, _key(log) | wanted):
+        for found, bundle in enumerate(unsealed(bytes(stored)), start=number):
+            if found == at < last:
+                entries += read_bundle(bundle)
+                at += 1
+    if at < last and at == log.size // BUNDLE_ENTRIES:
+        for (stored,) in db.fetch(statements.TAIL, _key(log)):
+            entries += read_bundle(bytes(stored))
+    skipped = first * BUNDLE_ENTRIES
     return entries[begin - skipped : end - skipped]
 
 
 def list_roots(db: Db, log: Log, level: int, first: int, last: int) -> list[bytes]:
     """Return the roots kept at a level, of numbers [first, last)."""
-    kept = tables.log_subtree
-    rows = db.rows(
-        select(kept.c.root)
-        .where(_is(kept, log), kept.c.level == level, kept.c.number >= first, kept.c.number < last)
-        .order_by(kept.c.number)
-    )
-    return [bytes(row.root) for row in rows]
+    wanted = {"level": level, "first": first, "last": last}
+    return [bytes(root) for (root,) in db.fetch(statements.ROOTS, _key(log) | wanted)]
 
 
 def insert_entries(
@@ -168,39 +150,30 @@ def insert_entries(
     """Add entries after the last one: whole bundles sealed, the rest in the tail."""
     key = _key(log)
     held = log.size % BUNDLE_ENTRIES
-    begin, rest = log.size, list(entries)
+    begin, rest = log.size, entries
     if held + len(entries) >= BUNDLE_ENTRIES:
-        rest = list_bundle(db, log, log.size // BUNDLE_ENTRIES)[:held] + rest
-        begin = log.size - held
-        db.write(delete(tables.log_tail).where(_is(tables.log_tail, log)))
-        bundles = []
-        while len(rest) >= BUNDLE_ENTRIES:
-            sealed, rest = rest[:BUNDLE_ENTRIES], rest[BUNDLE_ENTRIES:]
-            bundles.append(key | {"number": begin // BUNDLE_ENTRIES, "entries": packed(sealed)})
-            begin += BUNDLE_ENTRIES
-        db.execute(
-            text("INSERT INTO log_bundle VALUES (:node_id, :epoch, :number, :entries)"), bundles
-        )
-        db.execute(
-            text("INSERT INTO log_subtree VALUES (:node_id, :epoch, :level, :number, :root)"),
-            [key | {"level": one.level, "number": one.number, "root": one.root} for one in roots],
-        )
+        if held:
+            begin = log.size - held
+            rest = [*list_entries(db, log, begin, log.size), *entries]
+            db.change(statements.DELETE_TAIL, key)
+        whole = len(rest) - len(rest) % BUNDLE_ENTRIES
+        bundles = {"number": begin // BUNDLE_ENTRIES, "entries": sealed(rest[:whole])}
+        db.change(statements.INSERT_BUNDLES, key | bundles)
+        kept = [{"level": one.level, "number": one.number, "root": one.root} for one in roots]
+        db.put(statements.INSERT_ROOT, [key | one for one in kept])
+        begin, rest = begin + whole, rest[whole:]
     if rest:
-        db.execute(
-            text("INSERT INTO log_tail VALUES (:node_id, :epoch, :begin, :count, :entries)"),
-            key | {"begin": begin, "count": len(rest), "entries": bundle_bytes(rest)},
-        )
+        tail = {"begin": begin, "count": len(rest), "entries": bundle_bytes(rest)}
+        db.change(statements.INSERT_TAIL, key | tail)
 
 
 def list_streams(db: Db, log: Log, owners: Iterable[str] | None = None) -> dict[StreamKey, Stream]:
     """Return the streams of these owners in this log, or all of them."""
-    wanted = select(tables.stream).where(_is(tables.stream, log))
-    if owners is not None:
-        wanted = wanted.where(tables.stream.c.owner_id.in_(list(owners)))
-    return {
-        (row.owner_id, row.meter, row.sku): Stream(**_columns(row, STREAM_COLUMNS))
-        for row in db.rows(wanted)
-    }
+    if owners is None:
+        rows = db.fetch(statements.STREAMS_OF_LOG, _key(log))
+    else:
+        rows = db.fetch(statements.STREAMS, _key(log) | {"owners": list(owners)})
+    return {(row[0], row[1], row[2]): Stream(*row[3:]) for row in rows}
 
 
 def list_skus_used(db: Db) -> list[str]:
@@ -210,19 +183,10 @@ def list_skus_used(db: Db) -> list[str]:
 
 def list_openings(db: Db, log: Log, allocations: Iterable[str]) -> dict[str, Opening]:
     """Return what these allocations hold or last held, by the word of this log."""
-    rows = db.rows(
-        select(tables.opening).where(
-            _is(tables.opening, log),
-            tables.opening.c.allocation_id.in_(list(allocations)),
-        )
-    )
+    rows = db.fetch(statements.OPENINGS, _key(log) | {"allocations": list(allocations)})
     return {
-        row.allocation_id: Opening(
-            accelerators=tuple(json.loads(row.accelerators)),
-            opened_at_ms=row.opened_at_ms,
-            closed_at_ms=row.closed_at_ms,
-        )
-        for row in rows
+        allocation_id: Opening(tuple(json.loads(accelerators)), opened_at_ms, closed_at_ms)
+        for allocation_id, accelerators, opened_at_ms, closed_at_ms in rows
     }
 
 
@@ -242,14 +206,26 @@ def counted_to_ms(db: Db, log: Log) -> int:
 
 
 def upsert_streams(db: Db, log: Log, streams: Mapping[StreamKey, Stream]) -> None:
-    """Store where these streams stand."""
-    values = [
-        _key(log)
-        | {"owner_id": owner_id, "meter": meter, "sku": sku}
-        | _columns(stream, STREAM_COLUMNS)
-        for (owner_id, meter, sku), stream in streams.items()
-    ]
-    _upsert(db, tables.stream, values)
+    """Store where these streams stand; one that is new gets its number."""
+    for (owner_id, meter, sku), stream in streams.items():
+        if not stream.stream_id:
+            named = {"owner_id": owner_id, "meter": meter, "sku": sku} | asdict(stream)
+            ((stream.stream_id,),) = db.fetch(statements.INSERT_STREAM, _key(log) | named)
+    db.put(
+        statements.MOVE_STREAM,
+        [
+            {
+                "stream_id": stream.stream_id,
+                "last_index": stream.last_index,
+                "end_ms": stream.end_ms,
+                "cumulative": stream.cumulative,
+                "rated": stream.rated,
+                "charged": stream.charged,
+                "shared": stream.shared,
+            }
+            for stream in streams.values()
+        ],
+    )
 
 
 def upsert_openings(db: Db, log: Log, openings: Mapping[str, Opening]) -> None:
@@ -260,33 +236,37 @@ def upsert_openings(db: Db, log: Log, openings: Mapping[str, Opening]) -> None:
         | {"allocation_id": allocation_id, "accelerators": json.dumps(opening.accelerators)}
         for allocation_id, opening in openings.items()
     ]
-    _upsert(db, tables.opening, values)
+    db.put(statements.PUT_OPENING, values)
 
 
 def upsert_accelerator_uses(db: Db, log: Log, uses: Mapping[str, AcceleratorUse]) -> None:
     """Store who holds these accelerators."""
     values = [_key(log) | {"uuid": uuid} | asdict(use) for uuid, use in uses.items()]
-    _upsert(db, tables.accelerator_use, values)
+    db.put(statements.PUT_ACCELERATOR_USE, values)
 
 
-def add_hours(db: Db, log: Log, hours: Mapping[HourKey, HourSum]) -> None:
-    """Add what a batch came to, to the rows of its hours."""
-    names = ("tenant_id", "hour_ms", "owner_id", "meter", "sku")
-    values = [
-        dict(zip(names, key, strict=True)) | {"node_id": log.node_id} | _columns(hour, HOUR_COLUMNS)
-        for key, hour in hours.items()
+def add_hours(
+    db: Db, streams: Mapping[StreamKey, Stream], hours: Mapping[HourKey, HourSum]
+) -> None:
+    """Add what a batch came to, to the rows of its hours; its streams are stored already."""
+    sums = [
+        {
+            "stream_id": streams[key].stream_id,
+            "hour_ms": hour_ms,
+            "quantity": hour.quantity,
+            "rated": hour.rated,
+            "charged": hour.charged,
+        }
+        for (key, hour_ms), hour in hours.items()
     ]
-    _upsert(db, tables.usage_hour, values, adding=("quantity", "rated", "charged"))
+    db.put(statements.ADD_HOUR, sums)
 
 
 def list_hours(db: Db) -> dict[tuple[str, HourKey], HourSum]:
-    """Return every row of an hour, by node and stream."""
-    rows = db.rows(select(tables.usage_hour))
+    """Return what each stream of a node came to by hour, over all of its logs."""
     return {
-        (row.node_id, (row.tenant_id, row.hour_ms, row.owner_id, row.meter, row.sku)): HourSum(
-            row.project_id, row.quantity, row.rated, row.charged
-        )
-        for row in rows
+        (node_id, ((owner_id, meter, sku), hour_ms)): HourSum(*map(int, sums))
+        for node_id, owner_id, meter, sku, hour_ms, *sums in db.fetch(statements.HOURS, {})
     }
 
 
@@ -343,10 +323,6 @@ def usage_by_day(db: Db, tenant_id: str, *, from_ms: int, to_ms: int) -> dict[in
     return {int(row.day_ms): int(row.micros) for row in rows}
 
 
-def _columns(row: object, names: Sequence[str]) -> dict[str, Any]:
-    return {name: getattr(row, name) for name in names}
-
-
 def _key(log: Log) -> dict[str, object]:
     return {"node_id": log.node_id, "epoch": log.epoch}
 
@@ -355,46 +331,12 @@ def _is(table: Table, log: Log) -> ColumnElement[bool]:
     return and_(table.c.node_id == log.node_id, table.c.epoch == log.epoch)
 
 
-def _upsert(
-    db: Db, table: Table, values: Sequence[Mapping[str, object]], *, adding: tuple[str, ...] = ()
-) -> None:
-    """Insert rows; a row whose key is there takes the other values, or adds those in `adding`."""
-    if not values:
-        return
-    names = [column.name for column in table.columns]
-    keys = [column.name for column in table.primary_key.columns]
-    changes = [
-        f"{name} = {table.name}.{name} + excluded.{name}"
-        if name in adding
-        else f"{name} = excluded.{name}"
-        for name in names
-        if name not in keys
-    ]
-    db.execute(
-        text(
-            f"INSERT INTO {table.name} ({', '.join(names)}) "
-            f"VALUES ({', '.join(f':{name}' for name in names)}) "
-            f"ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {', '.join(changes)}"
-        ),
-        values,
-    )
+def _first(rows: Sequence[tuple[Any, ...]]) -> Log | None:
+    return _log(rows[0]) if rows else None
 
 
-def _log(row: Row[Any]) -> Log:
-    joined = bytes(row.frontier)
-    whole = len(joined) == HASH_BYTES * row.size.bit_count()
-    return Log(
-        node_id=row.node_id,
-        epoch=row.epoch,
-        origin=row.origin,
-        public_key=bytes.fromhex(row.public_key),
-        state=row.state,
-        frontier=read_frontier(row.size, joined) if whole else Frontier(row.size, ()),
-        checkpoint=row.checkpoint,
-        cosignature=row.cosignature,
-        accepted_at_ms=row.accepted_at_ms,
-        problem_code=row.problem_code,
-        problem_message=row.problem_message,
-        problem_at_ms=row.problem_at_ms,
-        evidence=row.evidence,
-    )
+def _log(row: tuple[Any, ...]) -> Log:
+    node_id, epoch, origin, public_key, state, size, joined, *rest = row
+    whole = len(joined) == HASH_BYTES * size.bit_count()
+    frontier = read_frontier(size, bytes(joined)) if whole else Frontier(size, ())
+    return Log(node_id, epoch, origin, bytes.fromhex(public_key), state, frontier, *rest)

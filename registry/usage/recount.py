@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from protocol.refusal import LogRefused
-from protocol.usage import Entry
 from registry.ledger.account_names import (
     LATE,
     OVERRUN,
@@ -26,6 +25,7 @@ from registry.log_events.facts import EventFacts
 from registry.log_events.given_back import CORRECTION_PREFIX, correction_src
 from registry.rating.price_book import PriceBook
 from registry.usage.acceptance import accept
+from registry.usage.entries import ReadBatch
 from registry.usage.log_state import LeaseStanding, OwnerFact, Standing, Stream, StreamKey
 from registry.usage.tally import HourKey, HourSum, Tally
 
@@ -72,7 +72,7 @@ class Recount:
     def add(
         self,
         part: Part,
-        entries: Sequence[Entry],
+        batch: ReadBatch,
         *,
         owners: Mapping[str, OwnerFact],
         leases: Mapping[int, LeaseStanding],
@@ -95,8 +95,7 @@ class Recount:
                 found.state = "released"
         tally = Tally(self.prices, site_id=self.site_id, share_basis_points=self.share_basis_points)
         accept(
-            entries,
-            first_index=part.begin,
+            batch,
             node_id=self.node_id,
             standing=self.standing,
             tally=tally,
@@ -214,8 +213,9 @@ def _hour_problems(
 ) -> list[Problem]:
     """Return which hours do not hold what the logs come to."""
     return [
-        Problem("hour_wrong", f"{key[0]} {' '.join(map(str, key[1]))}", f"{stored.get(key)}")
+        Problem("hour_wrong", f"{node_id} {' '.join(stream)} {hour_ms}", f"{stored.get(key)}")
         for key in sorted(recounted.keys() | stored.keys())
+        for node_id, (stream, hour_ms) in [key]
         if recounted.get(key) != stored.get(key)
     ]
 
@@ -256,7 +256,7 @@ def _journal_problems(
 
 
 def _add_hour(hours: dict[Key, HourSum], key: Key, hour: HourSum) -> None:
-    found = hours.setdefault(key, HourSum(hour.project_id))
+    found = hours.setdefault(key, HourSum())
     found.quantity += hour.quantity
     found.rated += hour.rated
     found.charged += hour.charged

@@ -1,18 +1,18 @@
 """What the records of a batch come to: per hour, per lease and per tenant."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from protocol.clock import hour_of
 from protocol.price import charge
-from protocol.usage import Use
 from registry.ledger.postings import UsageCharge, site_share
 from registry.log_events.given_back import GivenBack
 from registry.rating.charge import CLASSES, count_until, divided
 from registry.rating.price_book import PriceBook
-from registry.usage.log_state import LeaseStanding, OwnerFact, Stream
+from registry.usage.entries import Used
+from registry.usage.log_state import LeaseStanding, OwnerFact, Stream, StreamKey
 
-HourKey = tuple[str, int, str, str, str]
-"""Tenant, UTC hour, owner, meter, SKU."""
+HourKey = tuple[StreamKey, int]
+"""A stream and the UTC hour edge at which an hour of it begins."""
 
 SKUS_NAMED_MAX = 3
 
@@ -21,7 +21,6 @@ SKUS_NAMED_MAX = 3
 class HourSum:
     """What a stream came to in one hour of this batch."""
 
-    project_id: str
     quantity: int = 0
     rated: int = 0
     charged: int = 0
@@ -51,52 +50,49 @@ class Tally:
         self.settled: dict[int, int] = {}
         self.given_back: list[GivenBack] = []
 
-    def rated(self, use: Use) -> int:
+    def rated(self, use: Used) -> int:
         """Return what a record comes to by the price in force when it began; refuse if none was."""
         price = self._prices.price_at(use.sku, use.meter, use.begin_ms)
         return charge(price, before=use.cumulative - use.quantity, after=use.cumulative)
 
-    def add(self, use: Use, *, stream: Stream, owner: OwnerFact, lease: LeaseStanding) -> None:
+    def add(
+        self,
+        use: Used,
+        rated: int,
+        *,
+        stream: Stream,
+        owner: OwnerFact,
+        lease: LeaseStanding,
+    ) -> None:
         """Divide a record's price and count it in everywhere; stream and lease move on.
 
-        use  one record, or several of one stream, lease and hour joined
+        use    one record, or several of one stream, lease and hour joined
+        rated  what it comes to
         """
-        price = self._prices.price_at(use.sku, use.meter, use.begin_ms)
-        before, after = use.cumulative - use.quantity, use.cumulative
-        rated = charge(price, before=before, after=after)
-        if lease.state == "open":
-            until = count_until(
-                owner.released_at_ms,
-                begin_ms=use.begin_ms,
-                end_ms=use.end_ms,
-                before=before,
-                after=after,
-            )
-            due = int(rated if until == after else charge(price, before=before, after=until))
-        else:
-            due = 0
+        due = self._due(use, rated, owner) if lease.state == "open" else 0
         borne = divided(rated=rated, due=due, remaining=lease.amount - lease.settled)
+        charged = borne.charged
         share = site_share(
-            self._share_basis_points, before=stream.charged, after=stream.charged + borne.charged
+            self._share_basis_points, before=stream.charged, after=stream.charged + charged
         )
         stream.rated += rated
-        stream.charged += borne.charged
+        stream.charged += charged
         stream.shared += share
-        if borne.charged:
-            lease.settled += borne.charged
-            self.settled[use.lease_id] = self.settled.get(use.lease_id, 0) + borne.charged
-        self._count_hour(use, rated=rated, charged=borne.charged)
+        if charged:
+            lease.settled += charged
+            self.settled[use.lease_id] = self.settled.get(use.lease_id, 0) + charged
+        counted = (use.allocation_id, use.meter, use.sku)
+        self._count_hour(counted, use.begin_ms, use.quantity, rated=rated, charged=charged)
         tenant = self.tenants.setdefault(use.tenant_id, TenantSum())
         usage_class = CLASSES[use.meter]
         tenant.by_class[usage_class] = tenant.by_class.get(usage_class, 0) + rated
-        counted = (use.allocation_id, use.meter, use.sku)
         tenant.quantities[counted] = tenant.quantities.get(counted, 0) + use.quantity
-        tenant.charged += borne.charged
+        tenant.charged += charged
         tenant.overrun += borne.overrun
         tenant.late += borne.late
         tenant.share += share
 
-    def give_back(self, use: Use, *, index: int, stream: Stream) -> None:
+    def give_back(self, use: Used, *, index: int, stream: Stream) -> None:
         """Take back a part of a record at the price it had; stream and hour move back with it.
 
         use  the part: its quantity, and its cumulative count where the part ends
@@ -110,7 +106,8 @@ class Tally:
         stream.rated -= micros
         stream.charged -= micros
         stream.shared -= share
-        self._count_hour(replace(use, quantity=-use.quantity), rated=-micros, charged=-micros)
+        counted = (use.allocation_id, use.meter, use.sku)
+        self._count_hour(counted, use.begin_ms, -use.quantity, rated=-micros, charged=-micros)
         charge = UsageCharge(
             by_class={CLASSES[use.meter]: -micros},
             charged=-micros,
@@ -147,11 +144,25 @@ class Tally:
             quantity=sum(found.quantities.values()) if len(meters) == 1 else None,
         )
 
-    def _count_hour(self, use: Use, *, rated: int, charged: int) -> None:
-        key = (use.tenant_id, hour_of(use.begin_ms), use.allocation_id, use.meter, use.sku)
-        hour = self.hours.get(key)
-        if hour is None:
-            hour = self.hours[key] = HourSum(use.project_id)
-        hour.quantity += use.quantity
+    def _count_hour(
+        self, key: StreamKey, at_ms: int, quantity: int, *, rated: int, charged: int
+    ) -> None:
+        hour = self.hours.setdefault((key, hour_of(at_ms)), HourSum())
+        hour.quantity += quantity
         hour.rated += rated
         hour.charged += charged
+
+    def _due(self, use: Used, rated: int, owner: OwnerFact) -> int:
+        """Return what of `rated` came before the release of its allocation."""
+        before, after = use.cumulative - use.quantity, use.cumulative
+        until = count_until(
+            owner.released_at_ms,
+            begin_ms=use.begin_ms,
+            end_ms=use.end_ms,
+            before=before,
+            after=after,
+        )
+        if until == after:
+            return rated
+        price = self._prices.price_at(use.sku, use.meter, use.begin_ms)
+        return charge(price, before=before, after=until)

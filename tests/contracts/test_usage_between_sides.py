@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from agent.usage_log.operations import verify_log
 from protocol.lease import Lease
 from protocol.refusal import Refusal
-from protocol.usage import GPU_MS, LeaseClosed, Use
+from protocol.usage import GPU_MS, LeaseClosed, Use, entry_bytes
 from registry.rating.price_book import PriceBook
 from registry.usage.acceptance import accept
+from registry.usage.entries import read_entries
 from registry.usage.log_state import LeaseStanding, OwnerFact, Standing
 from registry.usage.tally import Tally
 from tests.agent.metering.rig import CALLS, PRICE, TOKENS, Node, finished_call
@@ -132,8 +133,7 @@ def test_the_registry_takes_every_entry_of_any_life(
         )
 
         accept(
-            entries,
-            first_index=0,
+            read_entries([entry_bytes(entry) for entry in entries], first_index=0),
             node_id="n_1",
             standing=standing,
             tally=tally,

@@ -45,6 +45,8 @@ def make_tables(database: Database) -> None:
             db.execute(text(statement))
         for statement in balance_statements(dialect):
             db.execute(text(statement))
+        for view in usage.VIEWS:
+            db.execute(text(view))
 
 
 def balance_statements(dialect: str) -> list[str]:

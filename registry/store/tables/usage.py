@@ -1,6 +1,18 @@
 """Tables of verified usage: one log per node and epoch, and what follows from its entries."""
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, Index, Integer, LargeBinary, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+    UniqueConstraint,
+    column,
+    table,
+)
 
 from registry.store.tables.metadata import metadata
 
@@ -26,7 +38,8 @@ node_log = Table(
     CheckConstraint("state IN ('open', 'parked', 'frozen')", name="node_log_state"),
 )
 
-# 256 entries as they came, in the form of a C2SP tlog-tiles entry bundle, compressed.
+# Whole bundles that were sealed together, from bundle `number` on: each 256 entries as they came,
+# in the form of a C2SP tlog-tiles entry bundle, compressed on its own and followed by the next.
 log_bundle = Table(
     "log_bundle",
     metadata,
@@ -63,11 +76,12 @@ log_subtree = Table(
 stream = Table(
     "stream",
     metadata,
-    Column("node_id", Text, primary_key=True),
-    Column("epoch", BigInteger, primary_key=True, autoincrement=False),
-    Column("owner_id", Text, primary_key=True),
-    Column("meter", Text, primary_key=True),
-    Column("sku", Text, primary_key=True),
+    Column("stream_id", BigInteger, primary_key=True),
+    Column("node_id", Text, nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("owner_id", Text, nullable=False),
+    Column("meter", Text, nullable=False),
+    Column("sku", Text, nullable=False),
     Column("tenant_id", Text, nullable=False),
     Column("project_id", Text, nullable=False),
     Column("first_index", BigInteger, nullable=False),
@@ -78,6 +92,7 @@ stream = Table(
     Column("rated", BigInteger, nullable=False),
     Column("charged", BigInteger, nullable=False),
     Column("shared", BigInteger, nullable=False),
+    UniqueConstraint("node_id", "epoch", "owner_id", "meter", "sku"),
 )
 Index(None, stream.c.owner_id)
 Index(None, stream.c.tenant_id)
@@ -106,20 +121,35 @@ accelerator_use = Table(
 )
 
 # What each stream came to in each UTC hour.
-usage_hour = Table(
-    "usage_hour",
+stream_hour = Table(
+    "stream_hour",
     metadata,
-    Column("tenant_id", Text, primary_key=True),
+    Column("stream_id", BigInteger, primary_key=True, autoincrement=False),
     Column("hour_ms", BigInteger, primary_key=True, autoincrement=False),
-    Column("owner_id", Text, primary_key=True),
-    Column("meter", Text, primary_key=True),
-    Column("sku", Text, primary_key=True),
-    Column("node_id", Text, primary_key=True),
-    Column("project_id", Text, nullable=False),
     Column("quantity", BigInteger, nullable=False),
     Column("rated", BigInteger, nullable=False),
     Column("charged", BigInteger, nullable=False),
 )
-Index(None, usage_hour.c.owner_id)
+
+# The same with all that its stream says: a view, to read alone.
+usage_hour = table(
+    "usage_hour",
+    *(
+        column(name)
+        for name in (
+            "tenant_id", "hour_ms", "owner_id", "meter", "sku", "node_id", "epoch", "project_id",
+            "quantity", "rated", "charged",
+        )
+    ),
+)  # fmt: skip
+
+VIEWS = (
+    """
+    CREATE VIEW usage_hour AS
+    SELECT s.tenant_id, h.hour_ms, s.owner_id, s.meter, s.sku, s.node_id, s.epoch, s.project_id,
+           h.quantity, h.rated, h.charged
+    FROM stream_hour AS h JOIN stream AS s ON s.stream_id = h.stream_id
+    """,
+)
 
 APPEND_ONLY = ("log_bundle", "log_subtree")

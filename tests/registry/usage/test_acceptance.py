@@ -273,9 +273,9 @@ def test_attack_48_no_time_is_taken_again_in_a_new_epoch() -> None:
 
 
 def test_attack_47_a_record_of_more_than_any_node_could_do_is_refused() -> None:
-    raw = entry_bytes(tokens(COUNT_MAX + 1, before=0, lease_id=1)).decode()
+    raw = entry_bytes(tokens(COUNT_MAX + 1, before=0, lease_id=1))
 
-    for read in (lambda: read_entry(raw.encode()), lambda: read_entries([raw], first_index=0)):
+    for read in (lambda: read_entry(raw), lambda: read_entries([raw], first_index=0)):
         with pytest.raises(LogRefused) as refused:
             read()
         assert refused.value.code == "quantity_implausible"
@@ -297,8 +297,7 @@ def _accept(
     )
     tally = Tally(PriceBook(PRICES), site_id="s_1", share_basis_points=7_000)
     accepted = accept(
-        entries,
-        first_index=first_index,
+        read_entries([entry_bytes(entry) for entry in entries], first_index=first_index),
         node_id="n_1",
         standing=standing,
         tally=tally,

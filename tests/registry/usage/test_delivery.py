@@ -42,7 +42,6 @@ SUMS = {
     "openings": "SELECT allocation_id, opened_at_ms, closed_at_ms FROM opening",
     "accelerators": "SELECT uuid, held_by, since_ms FROM accelerator_use",
     "log": "SELECT size, frontier, checkpoint FROM node_log",
-    "bundles": "SELECT number, entries FROM log_bundle",
     "roots": "SELECT level, number, root FROM log_subtree",
 }
 

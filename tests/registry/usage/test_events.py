@@ -22,7 +22,7 @@ from protocol.note import TYPE_ED25519, note_key_id, signed_line
 from protocol.refusal import LogRefused, Refusal
 from protocol.signing import public_bytes
 from protocol.sync import LogBatch
-from protocol.usage import GPU_MS, Entry, entry_bytes, read_entry
+from protocol.usage import GPU_MS, Entry, entry_bytes
 from registry.ledger.operations import verify as verify_books
 from registry.ledger.queries import get_balance
 from registry.log_events.facts import EventFacts
@@ -30,6 +30,7 @@ from registry.log_events.operations import approve_adjustment
 from registry.log_events.queries import list_keys, list_sessions
 from registry.rating.price_book import PriceBook
 from registry.usage.acceptance import Accepted, accept
+from registry.usage.entries import read_entries
 from registry.usage.log_state import LeaseStanding, Standing
 from registry.usage.queries import cost_by_owner, find_latest_log
 from registry.usage.tally import Tally
@@ -339,8 +340,7 @@ def _accept(
     standing = Standing(owners=OWNERS, leases=leases, events=facts)
     tally = Tally(PriceBook(PRICES), site_id="s_1", share_basis_points=7_000)
     accepted = accept(
-        [read_entry(entry_bytes(entry)) for entry in entries],
-        first_index=0,
+        read_entries([entry_bytes(entry) for entry in entries], first_index=0),
         node_id="n_1",
         standing=standing,
         tally=tally,

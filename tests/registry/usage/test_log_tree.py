@@ -16,10 +16,10 @@ from registry.usage.log_tree import (
     bundle_bytes,
     frontier_at,
     grown,
-    packed,
     read_bundle,
+    sealed,
     subtrees,
-    unpacked,
+    unsealed,
 )
 
 SIZE = 70_000
@@ -79,7 +79,16 @@ def test_the_frontier_of_an_earlier_size_is_found_again(kept: list[SubtreeRoot],
 @given(st.lists(st.binary(max_size=1024), max_size=256))
 def test_a_bundle_gives_its_entries_back(entries: list[bytes]) -> None:
     assert read_bundle(bundle_bytes(entries)) == entries
-    assert unpacked(packed(entries)) == entries
+
+
+@settings(max_examples=25)
+@given(bundles=st.integers(1, 4), begin=st.integers(0, 5_000))
+def test_bundles_that_were_sealed_together_come_back_one_by_one(bundles: int, begin: int) -> None:
+    entries = ENTRIES[begin : begin + 256 * bundles]
+
+    found = [read_bundle(bundle) for bundle in unsealed(sealed(entries))]
+
+    assert found == [entries[at : at + 256] for at in range(0, len(entries), 256)]
 
 
 def test_a_bundle_begins_each_entry_with_its_length() -> None:
@@ -93,11 +102,19 @@ def test_a_bundle_that_is_cut_off_is_no_bundle(cut: int) -> None:
 
 
 def test_a_damaged_bundle_is_no_bundle() -> None:
-    stored = bytearray(packed([b"ab"] * 256))
+    stored = bytearray(sealed([b"ab"] * 256))
     stored[10] ^= 1
 
     with pytest.raises(ValueError, match="damaged"):
-        unpacked(bytes(stored))
+        list(unsealed(bytes(stored)))
+
+
+@pytest.mark.parametrize("cut", [1, 7, 30])
+def test_a_sealed_bundle_that_is_cut_off_is_no_bundle(cut: int) -> None:
+    stored = sealed(ENTRIES[:512])
+
+    with pytest.raises(ValueError, match=r"cut off|damaged"):
+        list(unsealed(stored[:-cut]))
 
 
 class _Roots:

@@ -37,7 +37,7 @@ from tests.services.databases import Databases
 DAY_MS = 86_400_000
 TABLES = (
     "account", "journal", "posting", "lease", "stream", "opening", "accelerator_use",
-    "usage_hour", "log_bundle", "log_tail", "log_subtree",
+    "stream_hour", "log_bundle", "log_tail", "log_subtree",
 )  # fmt: skip
 UNIT = 1_000_000
 
