@@ -108,11 +108,12 @@ COMPOSITION: dict[str, frozenset[str]] = {
         {"__init__", "__main__", "cli", "commands", "config", "machine", "node", "observer"}
         | {"background"}
     ),
+    # __main__: the command, and what to install where its extra is missing.
     # governing: the commands that say on which terms an organization may spend.
     # money_commands: what came in, grants, credit, tax, and setting the books right.
     "registry": frozenset(
         {"__init__", "cli", "commands", "governing", "money_commands", "config", "app", "jobs"}
-        | {"wsgi"}
+        | {"wsgi", "__main__"}
     ),
 }
 DRIVER_USERS = frozenset(
