@@ -36,6 +36,8 @@ PREFIXES = {
     "request": "r",
     "app": "app",
     "journal": "j",
+    "top_up": "tu",
+    "refund": "rf",
     "incident": "i",
 }
 ENTROPY_BYTES = 12

@@ -9,6 +9,7 @@ from flask import Blueprint
 
 from protocol.clock import Clock
 from protocol.enrolment import TrustKey
+from protocol.refusal import Refusal
 from protocol.signing import SigningKey, key_id, public_bytes
 from registry.access.api import api as access_api
 from registry.access.operations import find_active_key
@@ -27,10 +28,12 @@ from registry.allocations.operations import Market
 from registry.allocations.panels import workload_row
 from registry.allocations.seen import BLOCKING
 from registry.allocations.views import pages as allocations_pages
+from registry.auto_top_up.views import pages as auto_top_up_pages
 from registry.catalogue.api import api as catalogue_api
 from registry.config import Config, database_url, read_secret
 from registry.drivers.keyfile import read_key
 from registry.drivers.mail import OutboxMail, SmtpMail
+from registry.drivers.stripe_payments import StripePayments
 from registry.gateway.api import api as gateway_api
 from registry.gateway.operations import endpoints
 from registry.incidents.queries import list_open, severities_by_node
@@ -48,11 +51,19 @@ from registry.overview.api import api as overview_api
 from registry.overview.operations import allocations_on, node_figures, site_figures
 from registry.overview.queries import use_by_key
 from registry.overview.views import pages as overview_pages
+from registry.payment_events.api import EXTENSION as WEBHOOKS
+from registry.payment_events.api import Webhooks
+from registry.payment_events.api import api as payment_events_api
+from registry.payments.provider import Payments
 from registry.server.application import Application, new_application
 from registry.server.page import ShellSources
 from registry.server.session import Actor, Asked, Frame
 from registry.server.settings import EXTENSION as SETTINGS
 from registry.server.settings import Settings
+from registry.settlement.operations import Addresses
+from registry.settlement.views import EXTENSION as CARDS
+from registry.settlement.views import Cards
+from registry.settlement.views import pages as settlement_pages
 from registry.sites.queries import list_site_ids
 from registry.sites.views import EXTENSION as SITES
 from registry.sites.views import SiteSources
@@ -82,6 +93,9 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     catalogue_api,
     ledger_pages,
     ledger_api,
+    settlement_pages,
+    auto_top_up_pages,
+    payment_events_api,
     usage_pages,
     usage_api,
     allocations_pages,
@@ -100,6 +114,7 @@ def create_app(
     clock: Clock | None = None,
     entropy: Callable[[int], bytes] | None = None,
     mail: Mail | None = None,
+    payments: Payments | None = None,
 ) -> Application:
     """Return the application over a database that is at the schema of this release."""
     store = database or Database(database_url(config))
@@ -116,6 +131,7 @@ def create_app(
         frame, shell_sources(), trusted_hosts=config.trusted_hosts, proxies=config.proxies
     )
     settings = settings_of(config)
+    payments = payments or payments_of(config)
     admins = frozenset(config.platform_admins)
     application.extensions.update(
         {
@@ -129,6 +145,8 @@ def create_app(
             SEVERITIES: severities_by_node,
             MARKET: lambda db: market(db, demo=config.demo),
             SYNC: sync_policy(config, settings),
+            CARDS: cards_of(config, payments),
+            WEBHOOKS: webhooks_of(config, payments),
         }
     )
     for blueprint in BLUEPRINTS:
@@ -153,6 +171,7 @@ def settings_of(config: Config) -> Settings:
         demo=config.demo,
         outbox=config.mail.outbox or "",
         bank_transfer=config.bank_transfer,
+        cards=config.stripe is not None,
     )
 
 
@@ -170,6 +189,50 @@ def mail_of(config: Config) -> Mail:
         return OutboxMail(Path(config.mail.outbox), sender)
     password = read_secret(Path(smtp.password_file)) if smtp.password_file else ""
     return SmtpMail(smtp.host, smtp.port, smtp.security, sender, smtp.username, password)
+
+
+def payments_of(config: Config) -> Payments | None:
+    """Return the card processor, or None where none is set up.
+
+    Refuses a key of the other mode than the configuration says: no test key where real money is
+    meant, and no live key where it is not.
+    """
+    stripe = config.stripe
+    if stripe is None:
+        return None
+    key = read_secret(Path(stripe.api_key_file))
+    if ("_live_" in key) != stripe.livemode:
+        raise Refusal(
+            code="config_invalid",
+            status=400,
+            message=f"{stripe.api_key_file}: stripe.livemode is {str(stripe.livemode).lower()} and "
+            "the key is of the other mode.",
+            hint="Put the key of that mode there, or correct stripe.livemode.",
+            field="stripe.livemode",
+        )
+    secrets = tuple(read_secret(Path(one)) for one in stripe.webhook_secret_files)
+    return StripePayments(key, secrets=secrets, api_base=stripe.api_base)
+
+
+def cards_of(config: Config, payments: Payments | None) -> Cards:
+    """Return what the pages of payments need."""
+    stripe = config.stripe
+    return Cards(
+        payments=payments,
+        addresses=Addresses(config.base_url),
+        checkout_origin="" if stripe is None else stripe.checkout_origin,
+        livemode=stripe is not None and stripe.livemode,
+    )
+
+
+def webhooks_of(config: Config, payments: Payments | None) -> Webhooks:
+    """Return what the webhook needs."""
+    stripe = config.stripe
+    return Webhooks(
+        payments=payments,
+        livemode=stripe is not None and stripe.livemode,
+        account="" if stripe is None else stripe.account,
+    )
 
 
 def sync_policy(config: Config, settings: Settings) -> SyncPolicy:

@@ -14,6 +14,8 @@ SQLITE = "sqlite:///"
 POSTGRESQL = "postgresql+psycopg://"
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 CONFIG_BYTES_MAX = 65_536
+ORIGIN = "^https?://[^/?#; ]+$"
+STRIPE_CHECKOUT = "https://checkout.stripe.com"
 PORT_MAX = 65_535
 
 Host = Annotated[str, msgspec.Meta(min_length=1, max_length=253)]
@@ -39,6 +41,24 @@ class Mail(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     outbox: FilePath | None = None
 
 
+class Stripe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Payments by card through Stripe.
+
+    webhook_secret_files  the secret of the webhook, and the next one while it rotates
+    livemode     whether the key moves real money; what is of the other mode is refused
+    account      our account's id: webhooks of others are refused
+    checkout_origin  where hosted pages are; another one only with a domain of one's own at Stripe
+    api_base     another address than Stripe's own; for tests, never with livemode
+    """
+
+    api_key_file: FilePath
+    webhook_secret_files: Annotated[tuple[FilePath, ...], msgspec.Meta(min_length=1, max_length=2)]
+    livemode: bool = True
+    account: Annotated[str, msgspec.Meta(pattern="^(acct_[A-Za-z0-9_]+)?$", max_length=64)] = ""
+    checkout_origin: Annotated[str, msgspec.Meta(pattern=ORIGIN, max_length=256)] = STRIPE_CHECKOUT
+    api_base: Annotated[str, msgspec.Meta(pattern="^(https?://[^/?#; ]+)?$", max_length=256)] = ""
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How a registry is set up.  Paths are taken from the folder of the file.
 
@@ -47,13 +67,15 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     demo           simulated GPUs may enrol and be sold
     proxies        how many proxies stand before it and may say who the client was
     trusted_hosts  host names besides that of base_url under which it answers
-    bank_transfer            how to pay by bank transfer, in words; no payment is taken on line
+    bank_transfer            how to pay by bank transfer, in words
+    stripe                   payments by card; left out: money comes by bank transfer alone
     sync_interval_ms         a fixed interval between a node's calls; left out: as the work asks for
     site_share_basis_points  what a site earns of what is charged for its work, in 1/10,000
     """
 
     base_url: Annotated[str, msgspec.Meta(pattern="^https?://[^/?#]+$", max_length=256)]
     mail: Mail
+    stripe: Stripe | None = None
     domain: Annotated[str, msgspec.Meta(max_length=253)] = ""
     database: Annotated[str, msgspec.Meta(max_length=4096)] = "sqlite:///registry.db"
     database_password_file: FilePath | None = None
@@ -133,6 +155,21 @@ def _checked(config: Config, path: Path) -> Config:
             "must name either an SMTP server or an outbox folder",
             "Set mail.smtp.host, or mail.outbox where no mail is to be sent.",
         )
+    if config.stripe is not None and config.stripe.livemode:
+        if config.stripe.api_base:
+            raise _refused(
+                path,
+                "stripe.api_base",
+                "is set although real money moves",
+                "Remove it, or set stripe.livemode = false.",
+            )
+        if config.demo:
+            raise _refused(
+                path,
+                "stripe.livemode",
+                "takes real money for simulated GPUs",
+                "Set demo = false, or stripe.livemode = false.",
+            )
     return config
 
 
@@ -152,7 +189,18 @@ def _resolved(config: Config, folder: Path) -> Config:
         key_file=str(folder / config.key_file),
         next_key_file=_beside(config.next_key_file, folder),
         mail=msgspec.structs.replace(mail, smtp=smtp, outbox=outbox),
+        stripe=_stripe_beside(config.stripe, folder),
         platform_admins=tuple(email.lower() for email in config.platform_admins),
+    )
+
+
+def _stripe_beside(stripe: Stripe | None, folder: Path) -> Stripe | None:
+    if stripe is None:
+        return None
+    return msgspec.structs.replace(
+        stripe,
+        api_key_file=str(folder / stripe.api_key_file),
+        webhook_secret_files=tuple(str(folder / one) for one in stripe.webhook_secret_files),
     )
 
 

@@ -6,21 +6,29 @@ once it has run out.
 """
 
 import logging
+import secrets
 import signal
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from types import FrameType
 
 from protocol.clock import DAY_MS, MINUTE_MS, SECOND_MS, Clock
+from protocol.ids import ENTROPY_BYTES, new_id
 from protocol.refusal import Fault, Refusal
 from registry.accounts.queries import forget_old
 from registry.adjustments.operations import expire_grants, mature_shares
-from registry.app import wall_ms
+from registry.app import payments_of, wall_ms
+from registry.auto_top_up.loop import charge_low
 from registry.config import Config, database_url
 from registry.leases.operations import release_overdue
 from registry.nodes.queries import forget_nonces
+from registry.payment_events.loop import work_on_waiting
+from registry.payments.provider import Payments
+from registry.refunds.loop import send_asked
 from registry.server.queries import forget_expired, hold_duty
+from registry.settlement.loop import settle_open
 from registry.store.database import Database, Db
 from registry.store.migrate import check_schema
 
@@ -46,6 +54,15 @@ class Job:
     name: str
     period_ms: int
     work: Callable[[Db, int], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """A work that asks the outside between its units, which it begins itself."""
+
+    name: str
+    period_ms: int
+    work: Callable[[Database, int], int]
 
 
 def give_back_leases(db: Db, now_ms: int) -> int:
@@ -78,6 +95,18 @@ def let_shares_mature(db: Db, now_ms: int) -> int:
     return mature_shares(db, now_ms=now_ms)
 
 
+def charge_low_balances(database: Database, payments: Payments, now_ms: int) -> int:
+    """Charge the kept cards of organizations whose balance is below their threshold."""
+    return charge_low(database, payments, now_ms, new_id=_new_id)
+
+
+PAYMENT_WORKS = (
+    ("webhooks", STEP_MS, work_on_waiting),
+    ("top_ups", STEP_MS, settle_open),
+    ("refunds", STEP_MS, send_asked),
+    ("auto_top_ups", 3 * STEP_MS, charge_low_balances),
+)
+
 JOBS = (
     Job("leases", MINUTE_MS, give_back_leases),
     Job("grants", MINUTE_MS, let_grants_expire),
@@ -88,10 +117,29 @@ JOBS = (
 )
 
 
+def payment_errands(payments: Payments | None) -> tuple[Errand, ...]:
+    """Return what is done about payments by card; nothing where no processor is set up."""
+    if payments is None:
+        return ()
+    return tuple(
+        Errand(name, period_ms, partial(_with, work, payments))
+        for name, period_ms, work in PAYMENT_WORKS
+    )
+
+
+def _with(
+    work: Callable[[Database, Payments, int], int], payments: Payments, database: Database, at: int
+) -> int:
+    return work(database, payments, at)
+
+
 class Duty:
     """Does each job when it is due, for as long as this process holds the duty."""
 
-    def __init__(self, database: Database, *, holder: str, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, *, holder: str, clock: Clock, errands: tuple[Errand, ...] = ()
+    ) -> None:
+        self._errands = errands
         self._database = database
         self._holder = holder
         self._clock = clock
@@ -105,15 +153,19 @@ class Duty:
         )
         if not holds:
             return OTHER_ACTS
-        due = [job for job in JOBS if now_ms - self._last(job) >= job.period_ms]
+        works: tuple[Job | Errand, ...] = (*JOBS, *self._errands)
+        due = [one for one in works if now_ms - self._last(one) >= one.period_ms]
         return ", ".join(self._did(job, now_ms) for job in due) or NOTHING_DUE
 
-    def _last(self, job: Job) -> int:
+    def _last(self, job: Job | Errand) -> int:
         return self._done_at_ms.get(job.name, 0)
 
-    def _did(self, job: Job, now_ms: int) -> str:
+    def _did(self, job: Job | Errand, now_ms: int) -> str:
         try:
-            count = self._database.run(job.work, now_ms)
+            if isinstance(job, Job):
+                count = self._database.run(job.work, now_ms)
+            else:
+                count = job.work(self._database, now_ms)
         except (Fault, Refusal) as failure:
             log.error("job failed", extra={"job": job.name, "why": str(failure)})
             return f"{job.name} failed"
@@ -132,13 +184,18 @@ def run_jobs(config: Config, *, holder: str) -> None:
     signal.signal(signal.SIGINT, end)
     database = Database(database_url(config))
     check_schema(database)
-    duty = Duty(database, holder=holder, clock=wall_ms)
+    errands = payment_errands(payments_of(config))
+    duty = Duty(database, holder=holder, clock=wall_ms, errands=errands)
     try:
         while not stop.is_set():
             run_round(duty)
             stop.wait(STEP_MS / SECOND_MS)
     finally:
         database.close()
+
+
+def _new_id(kind: str) -> str:
+    return new_id(kind, now_ms=wall_ms(), entropy=secrets.token_bytes(ENTROPY_BYTES))
 
 
 def run_round(duty: Duty) -> None:

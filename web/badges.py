@@ -73,6 +73,24 @@ _BALANCE = {
 }
 
 
+_PAYMENT = {
+    "created": Badge("neutral", "Begun"),
+    "pending": Badge("info", "On its way"),
+    "succeeded": Badge("ok", "Paid"),
+    "failed": Badge("bad", "Failed"),
+    "canceled": Badge("neutral", "Cancelled"),
+    "expired": Badge("neutral", "Expired"),
+    "refunded": Badge("stale", "Refunded"),
+    "disputed": Badge("warn", "Disputed"),
+    "charged_back": Badge("bad", "Taken back"),
+}
+
+
+def payment_badge(state: str) -> Badge:
+    """Return the badge of a payment by card."""
+    return _PAYMENT.get(state, Badge("neutral", state))
+
+
 def allocation_badge(state: str) -> Badge:
     """Return the badge of an allocation's state."""
     return _ALLOCATION.get(state, Badge("neutral", state))

@@ -37,6 +37,7 @@ def equip(
         key_badge=badges.key_badge,
         severity_badge=badges.severity_badge,
         balance_badge=badges.balance_badge,
+        payment_badge=badges.payment_badge,
         series_json=series_json,
     )
     environment.globals.update(

@@ -61,7 +61,7 @@ _ROWS = (
         "/billing",
         "receipt-dollar",
         EVERYBODY,
-        (("Balance", "/billing"), ("Ledger", "/billing/ledger")),
+        (("Balance", "/billing"), ("Ledger", "/billing/ledger"), ("Payments", "/billing/payments")),
     ),
     _Row("Access", "Keys", "/access/api-keys", "key", EVERYBODY),
     _Row(

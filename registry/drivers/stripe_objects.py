@@ -78,6 +78,7 @@ def refund_of(made: Any) -> Refund:
         cents=made.amount,
         currency=made.currency,
         status=made.status or "",
+        refund_key=about(made).get(REFUND_KEY, ""),
         why=getattr(made, "failure_reason", None) or "",
     )
 
@@ -93,8 +94,9 @@ def dispute_of(made: Any) -> Dispute:
         status=made.status,
         reason=made.reason,
         due_at_ms=None if due is None else due * 1000,
-        withdrawn_cents=-sum(one.amount for one in moved),
-        fee_cents=sum(one.fee for one in moved),
+        withdrawn_cents=sum(-one.amount for one in moved if one.amount < 0),
+        fee_cents=sum(one.fee for one in moved if one.fee > 0),
+        fee_returned_cents=sum(-one.fee for one in moved if one.fee < 0),
     )
 
 

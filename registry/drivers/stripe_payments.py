@@ -292,7 +292,9 @@ def _said() -> Iterator[None]:
     except stripe.StripeError as error:
         if error.http_status is None or error.http_status >= 500 or error.http_status == 409:
             raise PaymentsAway(str(error)) from error
-        raise PaymentsRefused(error.code or type(error).__name__, str(error)) from error
+        of_key = isinstance(error, (stripe.AuthenticationError, stripe.PermissionError))
+        code = error.code or type(error).__name__
+        raise PaymentsRefused(code, str(error), of_key=of_key) from error
 
 
 def _found(ask: Callable[[], T]) -> T | None:

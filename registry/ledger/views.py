@@ -47,7 +47,9 @@ def _add_funds_page(*, form: Form) -> str:
 @pages.get("/billing/add-funds")
 @signed_in
 def show_add_funds() -> ResponseReturnValue:
-    """Return the form, or where payments are not taken on line, how to pay."""
+    """Return the form of a demo, or how to transfer money; where cards are taken, lead there."""
+    if settings().cards and not settings().demo:
+        return redirect(f"/billing/checkout?{request.query_string.decode()}".rstrip("?"), code=303)
     return_to = request.args.get("return_to", "/billing")
     return _add_funds_page(form=Form(values={"amount": AMOUNTS[1], "return_to": return_to}))
 

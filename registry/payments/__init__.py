@@ -1,1 +1,5 @@
-"""Payments by card: what is asked of the card processor, and what its answers do to the books."""
+"""Payments by card as our own rows: what a processor must do, and what its answers mean.
+
+Reading order: provider (what a processor must do), checkout (the table of a top-up's states),
+queries, operations (units of work).
+"""

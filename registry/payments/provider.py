@@ -31,11 +31,16 @@ class PaymentsAway(Refusal):
 
 
 class PaymentsRefused(Fault):
-    """The card processor understood a call and refused it; code: its own word for why."""
+    """The card processor understood a call and refused it.
 
-    def __init__(self, code: str, message: str) -> None:
+    code    its own word for why
+    of_key  it refused us, not the call: with another key the same call may be taken
+    """
+
+    def __init__(self, code: str, message: str, *, of_key: bool = False) -> None:
         super().__init__(f"card processor: {code}: {message}")
         self.code = code
+        self.of_key = of_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,13 +113,18 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Refund:
-    """Money on its way back to a card.  status: pending, succeeded, failed, canceled"""
+    """Money on its way back to a card.
+
+    status      pending, requires_action, succeeded, failed or canceled
+    refund_key  our own key of it, empty for one that we did not ask for
+    """
 
     refund_id: str
     payment_id: str
     cents: int
     currency: str
     status: str
+    refund_key: str = ""
     why: str = ""
 
 
@@ -122,8 +132,8 @@ class Refund:
 class Dispute:
     """A payment that the cardholder's bank took back.
 
-    withdrawn_cents  what the processor took from our balance for it so far, fee left out
-    fee_cents        what it charged for that
+    withdrawn_cents  what the processor took from our balance for it, fee left out
+    fee_cents        what it charged for that, and fee_returned_cents what it gave back of it
     """
 
     dispute_id: str
@@ -135,6 +145,7 @@ class Dispute:
     due_at_ms: int | None
     withdrawn_cents: int
     fee_cents: int
+    fee_returned_cents: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ class Settings:
     demo        whether simulated accelerators may enrol and be sold
     outbox      where letters are put when none are really sent, else empty
     bank_transfer  how to pay by bank transfer, in words; empty where that is not offered
+    cards       whether payments by card are set up
     """
 
     base_url: str
@@ -29,6 +30,7 @@ class Settings:
     demo: bool
     outbox: str
     bank_transfer: str = ""
+    cards: bool = False
 
 
 def settings() -> Settings:

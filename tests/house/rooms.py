@@ -56,11 +56,16 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "ledger",
         "adjustments",  # what operators and time do to the books
         "payments",
+        "settlement",
+        "refunds",
+        "auto_top_up",
+        "payment_events",
         "rating",
         "log_events",  # what usage logs say besides usage
         "usage",
         "payouts",
         "leases",
+        "reconciliation",  # recalls the leases of whoever disputes a payment
         "allocations",
         "storage",
         "gateway",

@@ -15,8 +15,9 @@ from protocol.ids import new_id as make_id
 from registry.accounts.letters import Letter
 from registry.accounts.operations import Caller
 from registry.app import create_app
-from registry.config import Config, Mail
+from registry.config import Config, Mail, Stripe
 from registry.drivers.keyfile import read_or_create_key
+from registry.payments.provider import Payments
 from registry.server.application import Application
 from registry.store.database import Database
 from registry.store.migrate import migrate
@@ -134,12 +135,21 @@ class Browser:
 
 @contextmanager
 def running(
-    databases: Databases, folder: Path, *, demo: bool = False, trusted_hosts: tuple[str, ...] = ()
+    databases: Databases,
+    folder: Path,
+    *,
+    demo: bool = False,
+    trusted_hosts: tuple[str, ...] = (),
+    stripe: Stripe | None = None,
+    payments: Payments | None = None,
+    clock: SetClock | None = None,
+    base_url: str = BASE_URL,
 ) -> Iterator[Rig]:
     """A registry over a migrated database of its own."""
     url = databases.copy_of("registry", migrate)
     config = Config(
-        base_url=BASE_URL,
+        base_url=base_url,
+        stripe=stripe,
         mail=Mail(sender="registry@registry.example", outbox=str(folder / "outbox")),
         domain=HOST,
         database=url,
@@ -150,8 +160,11 @@ def running(
     )
     read_or_create_key(Path(config.key_file))
     database = Database(url)
-    clock, entropy, mail = SetClock(), CountedEntropy(), KeptMail()
-    app = create_app(config, database=database, clock=clock, entropy=entropy, mail=mail)
+    clock = clock or SetClock()
+    entropy, mail = CountedEntropy(), KeptMail()
+    app = create_app(
+        config, database=database, clock=clock, entropy=entropy, mail=mail, payments=payments
+    )
     try:
         yield Rig(app, database, clock, entropy, mail, config)
     finally:

@@ -45,6 +45,7 @@ def test_tabs_mark_the_one_that_is_open() -> None:
     assert [(tab.href, tab.current) for tab in page_tabs("/billing/ledger")] == [
         ("/billing", False),
         ("/billing/ledger", True),
+        ("/billing/payments", False),
     ]
     assert page_tabs("/workloads") == ()
 

@@ -1,0 +1,4 @@
+"""Where our rows and the card processor meet: a top-up is asked for, followed, and credited once.
+
+Reading order: operations (settle, the one way in which a top-up moves on), loop, panels, views.
+"""
