@@ -60,9 +60,8 @@ from registry.server.page import ShellSources
 from registry.server.session import Actor, Asked, Frame
 from registry.server.settings import EXTENSION as SETTINGS
 from registry.server.settings import Settings
-from registry.settlement.operations import Addresses
-from registry.settlement.views import EXTENSION as CARDS
-from registry.settlement.views import Cards
+from registry.settlement.cards import EXTENSION as CARDS
+from registry.settlement.cards import Addresses, Cards
 from registry.settlement.views import pages as settlement_pages
 from registry.sites.queries import list_site_ids
 from registry.sites.views import EXTENSION as SITES

@@ -2,7 +2,7 @@
 
 from contextlib import suppress
 
-from flask import Blueprint, redirect, render_template
+from flask import Blueprint, current_app, redirect, render_template
 from flask.typing import ResponseReturnValue
 
 from protocol.money import MICROS_PER_UNIT
@@ -14,8 +14,8 @@ from registry.server.forms import read_choice, read_count, refilled
 from registry.server.page import shell
 from registry.server.paging import PAGE_ROWS, cursor, page_of
 from registry.server.session import actor, db, now_ms, signed_in
+from registry.settlement.cards import EXTENSION, Cards
 from registry.settlement.panels import kept_card, payment_row
-from registry.settlement.views import cards
 from registry.tenants.roles import may, not_found, require
 from web.view_models.parts import Choice, Form
 from web.view_models.payments import PaymentsPage
@@ -46,7 +46,7 @@ def _payments_page(*, form: Form | None = None) -> str:
         paging=paging,
         card=kept_card(card.brand, card.last4, card.exp_month, card.exp_year) if card else None,
         can_pay=may(actor(), "billing.top_up"),
-        cards=cards().payments is not None,
+        cards=_cards().payments is not None,
         auto_on=payer is not None and payer.auto_on,
         rules=(Choice(ON, "On"), Choice(OFF, "Off")),
         stopped=payer.stopped_why if payer else "",
@@ -94,12 +94,18 @@ def forget() -> ResponseReturnValue:
     require(actor(), "billing.top_up")
     with db().unit():
         method_id = forget_card(db(), actor=actor(), now_ms=now_ms())
-    payments = cards().payments
+    payments = _cards().payments
     if payments is not None and method_id:
         # Without an answer the card is gone here all the same, and nothing can charge it.
         with suppress(PaymentsAway):
             payments.forget_card(method_id)
     return redirect("/billing/payments", code=303)
+
+
+def _cards() -> Cards:
+    found = current_app.extensions[EXTENSION]
+    assert isinstance(found, Cards)
+    return found
 
 
 def _before() -> tuple[int, str] | None:

@@ -10,8 +10,7 @@ from protocol.refusal import Refusal
 from registry.audit.operations import record
 from registry.ledger import payment_postings
 from registry.ledger.account_names import STRIPE
-from registry.ledger.operations import post
-from registry.ledger.postings import top_up as top_up_journal
+from registry.ledger.operations import credit_payment, post
 from registry.payments import queries
 from registry.payments.checkout import (
     AMOUNT_MICROS_MAX,
@@ -200,17 +199,15 @@ def _ids(row: TopUp, session: Session | None, payment: Payment | None) -> dict[s
 
 def _credit(db: Db, row: TopUp, payment: Payment, *, now_ms: int) -> None:
     by = "saved card" if row.kind == AUTO else "card"
-    journal_id = post(
+    journal_id = credit_payment(
         db,
-        top_up_journal(
-            src=paid_src(payment.payment_id),
-            tenant_id=row.tenant_id,
-            micros=row.micros,
-            at_ms=now_ms,
-            into=STRIPE,
-            memo=f"Top-up by {by}",
-            ref=row.top_up_id,
-        ),
+        row.tenant_id,
+        src=paid_src(payment.payment_id),
+        micros=row.micros,
+        into=STRIPE,
+        memo=f"Top-up by {by}",
+        ref=row.top_up_id,
+        now_ms=now_ms,
     )
     if journal_id is not None:
         queries.change_top_up(db, row.top_up_id, journal_id=journal_id)

@@ -9,13 +9,15 @@ from protocol.money import MICROS_PER_CENT, show_amount
 from protocol.refusal import Refusal
 from registry.audit.operations import record
 from registry.ledger import payment_postings
-from registry.ledger.operations import post
+from registry.ledger.operations import net, post
+from registry.ledger.postings import Journal
 from registry.ledger.queries import find_journal, get_balance
 from registry.payments.checkout import PAID_STATES, Seen, State, TopUp, cents_of, micros_of
-from registry.payments.operations import move
+from registry.payments.operations import move, paid_src
 from registry.payments.provider import KEY_LIFE_MS, Dispute, Payments, PaymentsRefused, Refund
 from registry.payments.queries import change_top_up, find_by_payment, get_top_up
 from registry.refunds import queries
+from registry.refunds.portions import tax_back
 from registry.refunds.queries import DisputeRow, RefundRow
 from registry.store.database import Database, Db
 from registry.tenants.roles import Actor
@@ -146,18 +148,24 @@ def _check_refundable(db: Db, row: TopUp, micros: int) -> None:
             message=f"This payment is {row.state.value.replace('_', ' ')}.",
             hint="Only a payment that succeeded and is not disputed can be refunded.",
         )
-    balance = get_balance(db, row.tenant_id)
     left = row.micros - row.refunded_micros
-    most = min(left, balance.wallet, max(balance.available, 0)) // MICROS_PER_CENT * MICROS_PER_CENT
-    if micros <= 0 or micros % MICROS_PER_CENT or micros > most:
+    if not 0 < micros <= left or micros % MICROS_PER_CENT:
         raise Refusal(
             code="amount_out_of_range",
             status=422,
-            message=f"amount: whole cents, at most {show_amount(most)}.",
-            hint=(
-                f"{show_amount(left)} is left of the payment; what was spent, or is promised to "
-                "nodes, cannot go back."
-            ),
+            message=f"amount: whole cents, at most the {show_amount(left)} left of the payment.",
+            hint="Correct the amount; nothing was refunded.",
+            field="amount",
+        )
+    balance = get_balance(db, row.tenant_id)
+    tax = tax_back(_paid_by(db, row), before=row.refunded_micros, micros=micros)
+    unspent = min(balance.wallet, max(balance.available, 0))
+    if micros - tax.micros > unspent:
+        raise Refusal(
+            code="balance_spent",
+            status=409,
+            message=f"amount: only {show_amount(unspent)} is neither spent nor promised to nodes.",
+            hint="Refund less, or wait until the nodes have given back what they hold.",
             field="amount",
         )
 
@@ -186,6 +194,7 @@ def _inserted(
             wallet=get_balance(db, row.tenant_id).wallet,
             at_ms=now_ms,
             memo="Refund to the card",
+            tax=tax_back(_paid_by(db, row), before=row.refunded_micros, micros=micros),
             ref=row.top_up_id,
         ),
     )
@@ -211,6 +220,7 @@ def _turn(db: Db, row: RefundRow, state: str, why: str, *, now_ms: int) -> None:
         return
     queries.change_refund(db, row.refund_key, state=state, why=why[:300])
     paid = get_top_up(db, row.top_up_id)
+    net(db, paid.tenant_id, cause=f"{original.src}:failed", now_ms=now_ms)
     change_top_up(db, row.top_up_id, refunded_micros=paid.refunded_micros - row.micros)
     move(db, paid, Seen.REFUND_FAILED)
 
@@ -263,6 +273,11 @@ def _close(db: Db, row: DisputeRow, seen: Dispute, *, now_ms: int) -> None:
         tenant_id=row.tenant_id,
         micros=row.micros,
         frozen=payment_postings.frozen_by(opened),
+        tax=tax_back(
+            _paid_by(db, get_top_up(db, row.top_up_id)),
+            before=get_top_up(db, row.top_up_id).refunded_micros,
+            micros=row.micros,
+        ),
     )
     src = f"stripe:{row.dispute_id}:closed"
     if seen.status == "won":
@@ -273,6 +288,7 @@ def _close(db: Db, row: DisputeRow, seen: Dispute, *, now_ms: int) -> None:
     else:
         journal = payment_postings.dispute_lost(end, src=src, at_ms=now_ms, memo="Dispute lost")
     post(db, journal)
+    net(db, row.tenant_id, cause=src, now_ms=now_ms)
     queries.change_dispute(db, row.dispute_id, state=seen.status, closed_at_ms=now_ms)
     won = seen.status == "won"
     move(
@@ -288,6 +304,12 @@ def _close(db: Db, row: DisputeRow, seen: Dispute, *, now_ms: int) -> None:
         tenant_id=row.tenant_id,
         now_ms=now_ms,
     )
+
+
+def _paid_by(db: Db, row: TopUp) -> Journal:
+    paid = find_journal(db, paid_src(row.payment_id))
+    assert paid is not None
+    return paid
 
 
 def refund_src(refund_key: str) -> str:

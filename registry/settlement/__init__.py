@@ -1,4 +1,5 @@
 """Where our rows and the card processor meet: a top-up is asked for, followed, and credited once.
 
-Reading order: operations (settle, the one way in which a top-up moves on), loop, panels, views.
+Reading order: cards (what the pages are handed), operations (settle, the one way in which a top-up
+moves on), loop, panels, views.
 """

@@ -4,8 +4,6 @@
 back, and the background work all call it; it fetches and never believes what it was told.
 """
 
-from dataclasses import dataclass
-
 from protocol.clock import MINUTE_MS
 from registry.payments import queries
 from registry.payments.checkout import (
@@ -30,23 +28,11 @@ from registry.payments.provider import (
     PaymentsRefused,
     Session,
 )
+from registry.settlement.cards import Addresses
 from registry.store.database import Database
 from registry.tenants.queries import get_tenant
 
 CLOCKS_APART_MS = 10 * MINUTE_MS
-
-
-@dataclass(frozen=True, slots=True)
-class Addresses:
-    """Where a payer comes back to.  base_url: of this registry"""
-
-    base_url: str
-
-    def back(self, top_up_id: str) -> str:
-        return f"{self.base_url}/billing/return?s={top_up_id}"
-
-    def cancelled(self, top_up_id: str) -> str:
-        return f"{self.back(top_up_id)}&cancelled=1"
 
 
 def open_page(

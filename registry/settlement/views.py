@@ -1,7 +1,6 @@
 """Pages on which money is added by card: the form, and the way back from the hosted page."""
 
 import re
-from dataclasses import dataclass
 
 from flask import (
     Blueprint,
@@ -20,7 +19,7 @@ from protocol.refusal import Refusal
 from registry.ledger.queries import get_balance
 from registry.payments.checkout import AMOUNT_MICROS_MAX, AMOUNT_MICROS_MIN, TopUp
 from registry.payments.operations import Wish, begin
-from registry.payments.provider import Payments, PaymentsAway, PaymentsRefused
+from registry.payments.provider import PaymentsAway, PaymentsRefused
 from registry.payments.queries import find_top_up
 from registry.server.forms import (
     field_refused,
@@ -36,33 +35,19 @@ from registry.server.live import is_part_wanted, live_answer
 from registry.server.page import shell
 from registry.server.session import actor, db, frame, new_id, now_ms, signed_in
 from registry.server.settings import settings
-from registry.settlement.operations import Addresses, open_page, settle_if_due
+from registry.settlement.cards import EXTENSION, Cards
+from registry.settlement.operations import open_page, settle_if_due
 from registry.settlement.panels import return_page
 from registry.tenants.roles import not_found, require
 from web.view_models.parts import Choice, Form
 from web.view_models.payments import CheckoutPage
 
-EXTENSION = "outstation-cards"
 AMOUNTS = ("25", "50", "100")
 OTHER = "other"
 ONCE, KEEP = "once", "keep"
 EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,189}")
 
 pages = Blueprint("settlement", __name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Cards:
-    """What paying by card needs.  payments: None where that is not set up
-
-    checkout_origin  where the hosted pages are: the one place our form may lead to
-    livemode         whether real money moves
-    """
-
-    payments: Payments | None
-    addresses: Addresses
-    checkout_origin: str
-    livemode: bool
 
 
 def cards() -> Cards:
