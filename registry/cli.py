@@ -21,10 +21,10 @@ from protocol.exits import (
 )
 from protocol.refusal import Fault, Refusal
 from protocol.signing import public_bytes
-from registry.commands import SET_UP, Console, json_option, organization, told
+from registry.commands import SET_UP, Console, json_option, organization, site, told
 from registry.config import Config, database_url
 from registry.drivers.keyfile import read_key, read_or_create_key
-from registry.governing import GOVERNING
+from registry.governing import GOVERNING, OF_SITES
 from registry.jobs import run_jobs
 from registry.money_commands import LEDGER, MONEY
 from registry.nodes.queries import list_nodes
@@ -134,6 +134,8 @@ for command in GOVERNING:
     organization.add_command(command)
 for command in LEDGER:
     ledger.add_command(command)
+for command in OF_SITES:
+    site.add_command(command)
 
 
 def main() -> None:

@@ -23,6 +23,7 @@ from registry.catalogue.sku import read_catalogue
 from registry.config import Config, database_url, read_config
 from registry.drivers.keyfile import read_key
 from registry.incidents.queries import list_open
+from registry.market.operations import open_site
 from registry.nodes.enrolment import NodeFacts
 from registry.nodes.operations import add_node, issue_secret
 from registry.nodes.queries import list_accelerators, list_nodes
@@ -133,10 +134,16 @@ def site() -> None:
 @site.command(name="add")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--organization", "tenant_id", required=True, help="Id of the owner's organization.")
+@click.option("--open", "is_open", is_flag=True, help="Open it to every organization at once.")
 @json_option
 @click.pass_obj
-def add_site_(console_: Console, file: Path, tenant_id: str, *, as_json: bool) -> None:
-    """Create a site and its nodes from a site.toml, and show each enrolment secret once."""
+def add_site_(
+    console_: Console, file: Path, tenant_id: str, *, is_open: bool, as_json: bool
+) -> None:
+    """Create a site and its nodes from a site.toml, and show each enrolment secret once.
+
+    It serves its own organization alone until it is opened.
+    """
     definition = read_site_definition(file.read_bytes())
     registry_key_id = _registry_key_id(console_.config())
 
@@ -150,6 +157,8 @@ def add_site_(console_: Console, file: Path, tenant_id: str, *, as_json: bool) -
             _add_node(db, node, site_id=made.site_id, registry_key_id=registry_key_id)
             for node in definition.nodes
         ]
+        if is_open:
+            open_site(db, made.site_id, actor=console(), now_ms=at_ms)
         return {"site_id": made.site_id, "name": made.name, "nodes": nodes}
 
     data = console_.run(work)

@@ -1,4 +1,4 @@
-"""Commands by which the operator says on which terms an organization may spend here."""
+"""Commands by which the operator says on which terms organizations spend and sites serve here."""
 
 from typing import Any, get_args
 
@@ -7,6 +7,9 @@ import click
 from registry.commands import Console, json_option, now_ms, told
 from registry.leases import operations
 from registry.leases.terms import Trust
+from registry.market.operations import close_site, open_site
+from registry.sites.queries import get_site
+from registry.sites.site import Site
 from registry.store.database import Db
 from registry.tenants.queries import get_tenant
 from registry.tenants.roles import console
@@ -63,7 +66,41 @@ def resume(console_: Console, tenant_id: str, *, as_json: bool) -> None:
     told(_standing(console_, tenant_id), words, as_json=as_json)
 
 
+@click.command(name="open")
+@click.argument("site_id")
+@json_option
+@click.pass_obj
+def open_(console_: Console, site_id: str, *, as_json: bool) -> None:
+    """Open a site to the market: its nodes get work, keys and budget of every organization."""
+
+    def work(db: Db) -> tuple[Site, bool]:
+        opened = open_site(db, site_id, actor=console(), now_ms=now_ms())
+        return get_site(db, site_id), opened
+
+    site, changed = console_.run(work)
+    words = f"{site.name} is open to the market." if changed else f"{site.name} was open before."
+    told({"site_id": site_id, "is_open": site.is_open}, words, as_json=as_json)
+
+
+@click.command()
+@click.argument("site_id")
+@json_option
+@click.pass_obj
+def close(console_: Console, site_id: str, *, as_json: bool) -> None:
+    """Close a site to the market: what others run there ends, their charging stops now."""
+
+    def work(db: Db) -> tuple[Site, int | None]:
+        ended = close_site(db, site_id, actor=console(), now_ms=now_ms())
+        return get_site(db, site_id), ended
+
+    site, ended = console_.run(work)
+    words = f"{site.name} serves its own organization alone; {ended or 0} workloads of others end."
+    data = {"site_id": site_id, "is_open": site.is_open, "workloads_ended": ended or 0}
+    told(data, words, as_json=as_json)
+
+
 GOVERNING = (trust, suspend, resume)
+OF_SITES = (open_, close)
 
 
 def _standing(console_: Console, tenant_id: str) -> dict[str, Any]:

@@ -72,6 +72,11 @@ _BALANCE = {
     "closed": Badge("neutral", "Closed"),
 }
 
+_MARKET = {
+    "open": Badge("ok", "Open to everybody"),
+    "private": Badge("neutral", "Private"),
+}
+
 
 _PAYMENT = {
     "created": Badge("neutral", "Begun"),
@@ -99,6 +104,11 @@ def allocation_badge(state: str) -> Badge:
 def node_badge(state: str) -> Badge:
     """Return the badge of a node's standing."""
     return _NODE.get(state, Badge("neutral", state))
+
+
+def market_badge(state: str) -> Badge:
+    """Return the badge of whom a site serves."""
+    return _MARKET.get(state, Badge("neutral", state))
 
 
 def key_badge(state: str) -> Badge:

@@ -34,6 +34,7 @@ def equip(
     environment.filters.update(
         allocation_badge=badges.allocation_badge,
         node_badge=badges.node_badge,
+        market_badge=badges.market_badge,
         key_badge=badges.key_badge,
         severity_badge=badges.severity_badge,
         balance_badge=badges.balance_badge,

@@ -28,21 +28,22 @@ def bump_key_set_version(db: Db) -> int:
     return after
 
 
-def list_keys_for_node(db: Db, node_id: str, *, now_ms: int = 0) -> list[ApiKeyFact]:
-    """Return the keys that the node may honour, by id: every tenant is admissible everywhere.
+def list_honoured_keys(
+    db: Db, *, tenant_id: str | None = None, now_ms: int = 0
+) -> list[ApiKeyFact]:
+    """Return the keys that a node may honour, by id.
 
-    now_ms  keys that ended before it are left out; a node refuses them by itself as well
+    tenant_id  the only tenant it serves; None for a node on the market, which serves all
+    now_ms     keys that ended before it are left out; a node refuses them by itself as well
     """
-    rows = db.rows(
-        select(api_key)
-        .where(
-            api_key.c.revoked_at_ms.is_(None),
-            or_(api_key.c.expires_at_ms.is_(None), api_key.c.expires_at_ms > now_ms),
-            api_key.c.scopes.contains("inference"),
-        )
-        .order_by(api_key.c.api_key_id)
-        .limit(KEYS_MAX)
+    wanted = select(api_key).where(
+        api_key.c.revoked_at_ms.is_(None),
+        or_(api_key.c.expires_at_ms.is_(None), api_key.c.expires_at_ms > now_ms),
+        api_key.c.scopes.contains("inference"),
     )
+    if tenant_id is not None:
+        wanted = wanted.where(api_key.c.tenant_id == tenant_id)
+    rows = db.rows(wanted.order_by(api_key.c.api_key_id).limit(KEYS_MAX))
     return [
         ApiKeyFact(
             key_id=row.api_key_id,

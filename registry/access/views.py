@@ -30,14 +30,14 @@ pages = Blueprint("access", __name__)
 class KeySources:
     """What the page asks later rooms.
 
-    held_versions  the version of the key set that each enrolled node holds
+    held_versions  the version of the key set that each node holds that hears of a tenant's keys
     last_used      when each key of a tenant was last used, and what was spent with it, by key id
-    endpoints      where keys for these models (empty for all) can call at a moment
+    endpoints      where a tenant's keys for these models (empty for all) can call at a moment
     """
 
-    held_versions: Callable[[Db], list[int]]
+    held_versions: Callable[[Db, str], list[int]]
     last_used: Callable[[Db, str], dict[str, tuple[int, int]]]
-    endpoints: Callable[[Db, Iterable[str], int], tuple[Endpoint, ...]]
+    endpoints: Callable[[Db, str, Iterable[str], int], tuple[Endpoint, ...]]
 
 
 @pages.get("/access/api-keys")
@@ -104,9 +104,9 @@ def _keys_page(*, form: Form, made: tuple[str, str] | None = None) -> str:
     with db().reading():
         keys = queries.list_keys(db(), tenant_id)
         makers = get_emails(db(), (key.created_by for key in keys))
-        held = sources.held_versions(db())
+        held = sources.held_versions(db(), tenant_id)
         used = sources.last_used(db(), tenant_id)
-        endpoints = sources.endpoints(db(), (), now_ms())
+        endpoints = sources.endpoints(db(), tenant_id, (), now_ms())
         secret = _secret(made, tenant_id, sources) if made else None
     page = ApiKeysPage(
         now_ms=now_ms(),
@@ -145,6 +145,6 @@ def _secret(made: tuple[str, str], tenant_id: str, sources: KeySources) -> NewSe
     return shown_key(
         secret,
         prefix=key.prefix,
-        endpoints=sources.endpoints(db(), key.models, now_ms()),
+        endpoints=sources.endpoints(db(), tenant_id, key.models, now_ms()),
         registry=settings().base_url,
     )

@@ -53,7 +53,7 @@ class Market:
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """Every enrolled node, their accelerators, and what each node has promised."""
+    """Every enrolled node that may serve a tenant, with its accelerators and what it promised."""
 
     nodes: tuple[Node, ...]
     cards: tuple[NodeAccelerator, ...]
@@ -79,8 +79,8 @@ def launch(
     idle = idle_by_node(db, project.tenant_id, hourly_on=queries.hourly_by_tenant)
     check_balance(db, project.tenant_id, hourly, idle=max(idle.values(), default=0))
     wish = wish_of(form, sku)
-    nodes = candidates(fleet(db), sku.accelerator_model, market=market, now_ms=now_ms)
-    node = placed(wish, nodes)
+    seen = fleet(db, project.tenant_id)
+    node = placed(wish, candidates(seen, sku.accelerator_model, market=market, now_ms=now_ms))
     check_balance(db, project.tenant_id, hourly, idle=idle.get(node.node_id, 0))
     made = _requested(form, wish, project=project, node=node, hourly=hourly)
     made = replace(
@@ -103,7 +103,9 @@ def launch(
     return queries.get_allocation(db, made.allocation_id, tenant_id=project.tenant_id)
 
 
-def release(db: Db, allocation_id: str, *, actor: Actor, now_ms: int) -> Allocation:
+def release(
+    db: Db, allocation_id: str, *, actor: Actor, now_ms: int, why: str = "Release asked for"
+) -> Allocation:
     """Ask for the end of an allocation: charging stops now, the node cleans up on contact.
 
     Asked again while it is under way, it says so without doing anything twice.  What the node has
@@ -118,7 +120,7 @@ def release(db: Db, allocation_id: str, *, actor: Actor, now_ms: int) -> Allocat
         db,
         found,
         Event.RELEASE,
-        fact_text="Release asked for; charging has stopped.",
+        fact_text=f"{why}; charging has stopped.",
         actor=actor.subject,
         now_ms=now_ms,
     )
@@ -161,9 +163,9 @@ def list_desired(db: Db, node_id: str) -> list[DesiredAllocation]:
     return [_desired(found, skus[found.sku_id]) for found in queries.list_on_node(db, node_id)]
 
 
-def fleet(db: Db) -> Fleet:
-    """Return every enrolled node with its accelerators, and how many of them are promised."""
-    nodes = [node for node in list_nodes(db) if node.public_key is not None]
+def fleet(db: Db, tenant_id: str) -> Fleet:
+    """Return the enrolled nodes that may serve the tenant, with their accelerators and promises."""
+    nodes = [node for node in list_nodes(db, serving=tenant_id) if node.public_key is not None]
     return Fleet(
         nodes=tuple(nodes),
         cards=tuple(list_every_accelerator(db, [node.node_id for node in nodes])),

@@ -322,7 +322,7 @@ def _smallest_hourly() -> int | None:
 def _survey() -> Survey:
     """Return what can be launched now, in a number of statements that no fleet changes."""
     market = _market()
-    fleet = operations.fleet(db())
+    fleet = operations.fleet(db(), _tenant_id())
     skus = _skus_on_sale(market)
     rooms = {
         model: operations.candidates(fleet, model, market=market, now_ms=now_ms())

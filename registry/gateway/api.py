@@ -26,7 +26,7 @@ def list_models() -> ResponseReturnValue:
     assert tenant_id is not None
     with db().reading():
         key = get_key(db(), actor().subject, tenant_id=tenant_id)
-        offered = callable_models(db(), allowed=key.models, now_ms=now_ms())
+        offered = callable_models(db(), tenant_id, allowed=key.models, now_ms=now_ms())
     found = {"object": "list", "data": [_model(one) for one in offered]}
     return Response(encode(found), content_type="application/json")
 

@@ -84,9 +84,18 @@ def offered_models(
     ]
 
 
-def callable_models(db: Db, *, allowed: Iterable[str], now_ms: int) -> list[CallableModel]:
-    """Return what a key may call at this moment, and where.  allowed: empty for every model"""
-    nodes = {node.node_id: node for node in list_nodes(db) if _serves(node, now_ms=now_ms)}
+def callable_models(
+    db: Db, tenant_id: str, *, allowed: Iterable[str], now_ms: int
+) -> list[CallableModel]:
+    """Return what a tenant's key may call at this moment, and where.
+
+    allowed  models of the key; empty for every model
+    """
+    nodes = {
+        node.node_id: node
+        for node in list_nodes(db, serving=tenant_id)
+        if _serves(node, now_ms=now_ms)
+    }
     prices = _prices_in_force(db, now_ms=now_ms)
     offered = offered_models(db, allowed=allowed, online=frozenset(nodes), prices=prices)
     return [
@@ -98,11 +107,11 @@ def callable_models(db: Db, *, allowed: Iterable[str], now_ms: int) -> list[Call
     ]
 
 
-def endpoints(db: Db, allowed: Iterable[str], now_ms: int) -> tuple[Endpoint, ...]:
-    """Return the gateways that serve what a key may call, each with its models, by name."""
+def endpoints(db: Db, tenant_id: str, allowed: Iterable[str], now_ms: int) -> tuple[Endpoint, ...]:
+    """Return the gateways that serve what a tenant's key may call, with their models, by name."""
     models: dict[str, list[str]] = {}
     nodes: dict[str, ServingNode] = {}
-    for found in callable_models(db, allowed=allowed, now_ms=now_ms):
+    for found in callable_models(db, tenant_id, allowed=allowed, now_ms=now_ms):
         for one in found.serving:
             if one.base_url:
                 nodes[one.node.node_id] = one

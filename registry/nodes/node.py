@@ -14,6 +14,8 @@ class Node:
     public_key       None before enrolment and after its key was revoked
     generation       of the desired state; `generation_held` is what the node last said it has
     simulated        whether its GPUs are
+    market_since_ms  when its site was first opened to other organizations, None if never
+    is_open          whether it serves them now
     """
 
     node_id: str
@@ -44,6 +46,12 @@ class Node:
     skew_ms: int | None
     simulated: bool
     host: HostFacts | None
+    market_since_ms: int | None
+    is_open: bool
+
+    def serves(self, tenant_id: str) -> bool:
+        """Whether work, keys and money of this organization may reach it."""
+        return self.is_open or tenant_id == self.tenant_id
 
     @property
     def revoked(self) -> bool:

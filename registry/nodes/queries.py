@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import msgspec
-from sqlalchemy import Row, Select, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Row, Select, and_, delete, func, insert, or_, select, update
 
 from protocol.observed import AcceleratorFact, HostFacts
 from protocol.refusal import Refusal
@@ -36,14 +36,24 @@ def find_node_by_key(db: Db, key_id: str) -> Node | None:
 
 
 def list_nodes(
-    db: Db, *, tenant_id: str | None = None, site_id: str | None = None, retired: bool = False
+    db: Db,
+    *,
+    tenant_id: str | None = None,
+    site_id: str | None = None,
+    serving: str | None = None,
+    retired: bool = False,
 ) -> list[Node]:
-    """Return the nodes by name, at the sites of one owner or at one site where named."""
+    """Return the nodes by name, at the sites of one owner or at one site where named.
+
+    serving  only those that may serve this organization: its own, and those on the market
+    """
     statement = _nodes().order_by(node.c.name, node.c.node_id)
     if tenant_id is not None:
         statement = statement.where(site.c.tenant_id == tenant_id)
     if site_id is not None:
         statement = statement.where(node.c.site_id == site_id)
+    if serving is not None:
+        statement = statement.where(_may_serve(serving))
     if not retired:
         statement = statement.where(node.c.retired_at_ms.is_(None))
     return [_node(row) for row in db.rows(statement)]
@@ -91,12 +101,12 @@ def find_owners(db: Db, uuids: Iterable[str]) -> dict[str, str]:
     return {row.uuid: row.node_id for row in rows}
 
 
-def list_held_versions(db: Db) -> list[int]:
-    """Return the version of the key set that each enrolled node holds."""
+def list_held_versions(db: Db, tenant_id: str) -> list[int]:
+    """Return the version of the key set that each node holds that hears of this tenant's keys."""
     rows = db.rows(
-        select(node.c.held_key_set).where(
-            node.c.key_id.is_not(None), node.c.retired_at_ms.is_(None)
-        )
+        select(node.c.held_key_set)
+        .join(site, site.c.site_id == node.c.site_id)
+        .where(node.c.key_id.is_not(None), node.c.retired_at_ms.is_(None), _may_serve(tenant_id))
     )
     return [row.held_key_set for row in rows]
 
@@ -286,7 +296,17 @@ def _nodes() -> Select[Any]:
         site.c.country,
         site.c.power_kw,
         site.c.tenant_id,
+        site.c.opened_at_ms.label("market_since_ms"),
+        _is_open().label("is_open"),
     ).join(site, site.c.site_id == node.c.site_id)
+
+
+def _may_serve(tenant_id: str) -> ColumnElement[bool]:
+    return or_(site.c.tenant_id == tenant_id, _is_open())
+
+
+def _is_open() -> ColumnElement[bool]:
+    return and_(site.c.opened_at_ms.is_not(None), site.c.closed_at_ms.is_(None))
 
 
 def _node(row: Row[Any]) -> Node:
@@ -326,6 +346,8 @@ def _node(row: Row[Any]) -> Node:
         skew_ms=row.skew_ms,
         simulated=bool(row.simulated),
         host=msgspec.json.decode(row.host, type=HostFacts) if row.host else None,
+        market_since_ms=row.market_since_ms,
+        is_open=bool(row.is_open),
     )
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Row, insert, select
+from sqlalchemy import Row, func, insert, or_, select, update
 
 from protocol.refusal import Refusal
 from registry.sites.site import Site
@@ -68,6 +68,22 @@ def insert_site(db: Db, made: Site, *, name_key: str, city_key: str, now_ms: int
     )
 
 
+def move_to_open(db: Db, site_id: str, *, now_ms: int) -> bool:
+    """Open a site to the market; False if it is open."""
+    is_private = or_(site.c.opened_at_ms.is_(None), site.c.closed_at_ms.is_not(None))
+    first_ms = func.coalesce(site.c.opened_at_ms, now_ms)
+    opening = update(site).where(site.c.site_id == site_id, is_private)
+    return db.write(opening.values(opened_at_ms=first_ms, closed_at_ms=None)) == 1
+
+
+def move_to_closed(db: Db, site_id: str, *, now_ms: int) -> bool:
+    """Close a site to the market; False if it is not open."""
+    closing = update(site).where(
+        site.c.site_id == site_id, site.c.opened_at_ms.is_not(None), site.c.closed_at_ms.is_(None)
+    )
+    return db.write(closing.values(closed_at_ms=now_ms)) == 1
+
+
 def _site(row: Row[Any]) -> Site:
     return Site(
         site_id=row.site_id,
@@ -78,4 +94,6 @@ def _site(row: Row[Any]) -> Site:
         kind=row.kind,
         connectivity=row.connectivity,
         power_kw=row.power_kw,
+        opened_at_ms=row.opened_at_ms,
+        closed_at_ms=row.closed_at_ms,
     )

@@ -26,7 +26,14 @@ CONNECTIVITIES = {
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A place.  tenant_id: whose it is;  country: two letters;  power_kw: what nodes may draw"""
+    """A place.
+
+    tenant_id     whose it is
+    country       two letters
+    power_kw      what nodes may draw
+    opened_at_ms  when it was first opened to the market, None if never
+    closed_at_ms  since when it is closed again, None if it is not
+    """
 
     site_id: str
     tenant_id: str
@@ -36,6 +43,13 @@ class Site:
     kind: str
     connectivity: str
     power_kw: int
+    opened_at_ms: int | None = None
+    closed_at_ms: int | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it serves other organizations than its own."""
+        return self.opened_at_ms is not None and self.closed_at_ms is None
 
     @property
     def place(self) -> str:

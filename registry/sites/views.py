@@ -52,6 +52,7 @@ def list_sites() -> ResponseReturnValue:
         now_ms=now_ms(),
         rows=tuple(_row(site, figures.get(site.site_id, SiteFigures())) for site in sites),
         can_add=may(actor(), "site.create"),
+        is_private=any(not site.is_open and site.tenant_id == actor().tenant_id for site in sites),
     )
     return render_template("registry/sites/list.html", page=page, shell=shell())
 
@@ -121,5 +122,6 @@ def _row(site: Site, figures: SiteFigures) -> SiteRow:
         gpus_used=figures.gpus_used,
         gpus_total=figures.gpus_total,
         simulated=figures.simulated,
+        market="open" if site.is_open else "private",
         nodes_href=f"/nodes?site={site.site_id}",
     )

@@ -12,7 +12,7 @@ from protocol.lease import Lease
 from protocol.refusal import SignatureRefused
 from protocol.signing import Envelope, SigningKey
 from protocol.sync import LogAnswer, LogProblem, SyncAnswer, SyncRequest
-from registry.access.queries import get_key_set_version, list_key_owners, list_keys_for_node
+from registry.access.queries import get_key_set_version, list_honoured_keys, list_key_owners
 from registry.adjustments.operations import verify_founded
 from registry.allocations.operations import list_desired, observe
 from registry.allocations.queries import hourly_by_tenant, list_owners_on
@@ -126,9 +126,10 @@ def sync(
     observe(db, node_id, request.allocations, now_ms=now_ms)
     record_models(db, node_id, request.models, now_ms=now_ms)
     log = _log(db, get_node(db, node_id), request, policy=policy, now_ms=now_ms)
-    keys = list_keys_for_node(db, node_id, now_ms=now_ms)
-    leases = _leases(db, node_id, request, keys, now_ms=now_ms)
     node = get_node(db, node_id)
+    only = None if node.is_open else node.tenant_id
+    keys = list_honoured_keys(db, tenant_id=only, now_ms=now_ms)
+    leases = _leases(db, node, request, keys, now_ms=now_ms)
     desired = _desired(db, node, request, policy=policy)
     return SyncAnswer(
         now_ms=now_ms,
@@ -148,8 +149,10 @@ def sync(
 def list_owners(db: Db, node_id: str, ids: Sequence[str]) -> Mapping[str, OwnerFact]:
     """Return who pays for streams: allocations of this node, and API keys, by id.
 
-    A key pays no longer than a node that heard nothing of its end may honour it.
+    A key pays no longer than a node that heard nothing of its end may honour it, and nothing at a
+    node that never was on the market and is another organization's.
     """
+    node = get_node(db, node_id)
     allocations = {
         one.allocation_id: OwnerFact(
             tenant_id=one.tenant_id,
@@ -168,6 +171,7 @@ def list_owners(db: Db, node_id: str, ids: Sequence[str]) -> Mapping[str, OwnerF
             released_at_ms=None if ends_at_ms is None else ends_at_ms + KEY_SET_LIFE_MS,
         )
         for key_id, tenant_id, project_id, ends_at_ms in list_key_owners(db, ids)
+        if node.market_since_ms is not None or tenant_id == node.tenant_id
     }
     return allocations | keys
 
@@ -271,12 +275,13 @@ def _log_finding(problem: LogProblem, now_ms: int) -> Finding:
 
 
 def _leases(
-    db: Db, node_id: str, request: SyncRequest, keys: Sequence[ApiKeyFact], *, now_ms: int
+    db: Db, node: Node, request: SyncRequest, keys: Sequence[ApiKeyFact], *, now_ms: int
 ) -> list[Lease]:
     serves = any(model.ready for model in request.models)
     serving = {key.tenant_id for key in keys} if serves else set()
-    burn = hourly_by_tenant(db, node_id)
-    return grant_for_node(db, node_id, burn=burn, serving=serving, now_ms=now_ms)
+    hourly = hourly_by_tenant(db, node.node_id)
+    burn = {tenant_id: micros for tenant_id, micros in hourly.items() if node.serves(tenant_id)}
+    return grant_for_node(db, node.node_id, burn=burn, serving=serving, now_ms=now_ms)
 
 
 def _desired(db: Db, node: Node, request: SyncRequest, *, policy: SyncPolicy) -> Envelope | None:

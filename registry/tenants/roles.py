@@ -53,6 +53,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "app.change": _NOBODY,
     "ledger.adjust": _NOBODY,
     "platform.view": _NOBODY,
+    "site.govern": _NOBODY,
     "tenant.govern": _NOBODY,
 }
 """Which roles may do what; `platform_admin` may do all of it."""

@@ -45,7 +45,7 @@ def set_up_site(setting: Setting) -> str:
     made = setting.registry("organization", "add", ORGANIZATION, "--owner", OWNER)
     setting.tenant_id, setting.project_id = made["tenant_id"], made["project_id"]
     site = setting.registry(
-        "site", "add", str(HERE / "site.toml"), "--organization", setting.tenant_id
+        "site", "add", str(HERE / "site.toml"), "--organization", setting.tenant_id, "--open"
     )
     (node,) = site["nodes"]
     setting.node_id, setting.enrolment_secret = node["node_id"], node["secret"]

@@ -67,6 +67,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "leases",
         "reconciliation",  # recalls the leases of whoever disputes a payment
         "allocations",
+        "market",
         "storage",
         "gateway",
         "incidents",

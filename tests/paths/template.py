@@ -146,7 +146,7 @@ def copied(made: Template, folder: Path) -> Setting:
     setting.tenant_id, setting.project_id = rich.tenant_id, rich.project_id
     setting.api_key = rich.key
     site = setting.registry(
-        "site", "add", str(DEMO / "site.toml"), "--organization", rich.tenant_id
+        "site", "add", str(DEMO / "site.toml"), "--organization", rich.tenant_id, "--open"
     )
     (node,) = site["nodes"]
     setting.node_id, setting.enrolment_secret = node["node_id"], node["secret"]

@@ -29,6 +29,7 @@ from registry.leases.operations import grant_first
 from registry.leases.operations import surroundings as surroundings_of
 from registry.leases.queries import list_open
 from registry.ledger.operations import add_funds
+from registry.market.operations import open_site
 from registry.nodes.enrolment import NodeFacts
 from registry.nodes.operations import add_node
 from registry.nodes.queries import keep_accelerators
@@ -347,6 +348,7 @@ def opened_market(rig: Rig, *, cards: int = 2, name: str = "demo-nbo-1") -> Mark
             now_ms=now_ms,
             new_id=rig.new_id,
         )
+        open_site(db, site.site_id, actor=OPERATOR, now_ms=now_ms)
     made = Marketplace(rig, host, "", site.site_id)
     made.node_id = add_online_node(made, name, cards=cards)
     return made

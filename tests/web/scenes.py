@@ -81,7 +81,7 @@ def _nodes() -> Scenes:
     yield "node-keys", Scene(f"{room}/keys.html", nodes.NODE_KEYS, shell("/nodes/keys"))
     no_keys = NodeKeysPage(NOW_MS, ())
     yield "node-keys-empty", Scene(f"{room}/keys.html", no_keys, shell("/nodes/keys"))
-    sites = SitesPage(NOW_MS, nodes.SITES, True)
+    sites = SitesPage(NOW_MS, nodes.SITES, True, is_private=True)
     yield "sites", Scene("registry/sites/list.html", sites, shell("/sites"))
     no_sites = SitesPage(NOW_MS, (), True)
     yield "sites-empty", Scene("registry/sites/list.html", no_sites, shell("/sites"))

@@ -7,7 +7,7 @@ from web.view_models.parts import Choice, Form
 
 @dataclass(frozen=True, slots=True)
 class SiteRow:
-    """power_now_w is None where no node reports it."""
+    """power_now_w is None where no node reports it.  market: `open` or `private`"""
 
     site_id: str
     name: str
@@ -23,15 +23,17 @@ class SiteRow:
     nodes_degraded: int = 0
     simulated: bool = False
     nodes_href: str = ""
+    market: str = "private"
 
 
 @dataclass(frozen=True, slots=True)
 class SitesPage:
-    """GET /sites."""
+    """GET /sites.  is_private: whether one of the organization's own sites is"""
 
     now_ms: int
     rows: tuple[SiteRow, ...]
     can_add: bool = False
+    is_private: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from protocol.clock import DAY_MS
 from protocol.key_set import secret_hash
-from registry.access.queries import get_key_set_version, list_keys_for_node
+from registry.access.queries import get_key_set_version, list_honoured_keys
 from registry.audit.queries import list_events
 from tests.registry.marketplace import MODEL, Marketplace
 from tests.registry.rig import Browser, Rig
@@ -27,7 +27,7 @@ def test_a_key_is_shown_once_and_only_its_hash_is_kept(rig: Rig) -> None:
     assert secret[:7] in later.text
     assert secret.encode() not in _everything(rig)
     with rig.database.reading() as db:
-        (fact,) = list_keys_for_node(db, "n_any")
+        (fact,) = list_honoured_keys(db)
         assert fact.hash == secret_hash(secret)
         assert fact.expires_at_ms == rig.clock() + 90 * DAY_MS
 
@@ -43,7 +43,7 @@ def test_the_same_form_twice_makes_one_key_and_shows_it_once(rig: Rig) -> None:
     assert second.status_code == 200
     assert re.search(r"ok_[0-9a-z]{52}", second.text) is None
     with rig.database.reading() as db:
-        assert len(list_keys_for_node(db, "n_any")) == 1
+        assert len(list_honoured_keys(db)) == 1
 
 
 def test_a_key_says_whose_it_is(rig: Rig) -> None:
@@ -65,7 +65,7 @@ def test_a_revoked_key_is_refused_at_once_and_the_set_moves_on(rig: Rig) -> None
     secret = _new_key(browser)
     with rig.database.reading() as db:
         before = get_key_set_version(db)
-        (fact,) = list_keys_for_node(db, "n_any")
+        (fact,) = list_honoured_keys(db)
 
     answer = browser.post(f"/access/api-keys/{fact.key_id}/revoke")
     refused = rig.browser().get("/api/v1/me", Authorization=f"Bearer {secret}")
@@ -74,7 +74,7 @@ def test_a_revoked_key_is_refused_at_once_and_the_set_moves_on(rig: Rig) -> None
     assert refused.status_code == 401
     with rig.database.reading() as db:
         assert get_key_set_version(db) > before
-        assert list_keys_for_node(db, "n_any") == []
+        assert list_honoured_keys(db) == []
         assert list_events(db)[0].action == "api_key.revoked"
     assert "Revoked" in browser.get("/access/api-keys").text
 
@@ -135,7 +135,7 @@ def test_a_key_ends_by_itself(rig: Rig) -> None:
 
     assert answer.status_code == 401
     with rig.database.reading() as db:
-        assert list_keys_for_node(db, "n_any", now_ms=rig.clock()) == []
+        assert list_honoured_keys(db, now_ms=rig.clock()) == []
 
 
 def test_what_is_no_key_is_refused_alike(rig: Rig) -> None:
@@ -163,14 +163,14 @@ def test_the_key_of_another_organization_does_not_exist(rig: Rig) -> None:
     _new_key(rig.member())
     stranger = rig.member("ben@umoja.example")
     with rig.database.reading() as db:
-        (fact,) = list_keys_for_node(db, "n_any")
+        (fact,) = list_honoured_keys(db)
 
     answer = stranger.post(f"/access/api-keys/{fact.key_id}/revoke")
 
     assert answer.status_code == 404
     assert "till seven" not in stranger.get("/access/api-keys").text
     with rig.database.reading() as db:
-        assert len(list_keys_for_node(db, "n_any")) == 1
+        assert len(list_honoured_keys(db)) == 1
 
 
 def test_a_wrong_name_or_expiry_is_refused_beside_its_field(rig: Rig) -> None:

@@ -13,7 +13,7 @@ CARD_W = 700
 
 def seen(market: Marketplace, model: str = GPU_MODEL) -> dict[str, Candidate]:
     with market.rig.database.reading() as db:
-        found = candidates(fleet(db), model, market=DEMO, now_ms=market.rig.clock())
+        found = candidates(fleet(db, "t_any"), model, market=DEMO, now_ms=market.rig.clock())
     return {one.node_id: one for one in found}
 
 

@@ -146,12 +146,13 @@ def test_a_nonce_is_spent_once_per_signer(rig: Rig) -> None:
 def test_only_enrolled_nodes_count_among_those_that_honour_keys(rig: Rig) -> None:
     with rig.database.unit() as db:
         node_id = _node(rig, db)
-        before = list_held_versions(db)
+        tenant_id = get_node(db, node_id).tenant_id
+        before = list_held_versions(db, tenant_id)
         note_facts(db, node_id, {"key_id": "0" * 16, "public_key": "0" * 64})
 
         note_contact(db, node_id, _said(rig), now_ms=rig.clock())
 
-        assert (before, list_held_versions(db)) == ([], [5])
+        assert (before, list_held_versions(db, tenant_id)) == ([], [5])
 
 
 def _node(rig: Rig, db: Db, *, name: str = "gpu01") -> str:

@@ -1,16 +1,10 @@
 """A node with a good key that lies: it harms nobody's money, no page, no other node."""
 
-from dataclasses import dataclass, field
-from typing import Any
-
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import func, select
-from werkzeug.test import TestResponse
 
-from protocol.http_signature import signed_request_headers
 from protocol.observed import HostFacts, ObservedAllocation
-from protocol.wire import pack
 from registry.allocations.operations import EVENTS_TOLD_MAX, observe
 from registry.incidents.operations import CLOSED_KEPT_MAX
 from registry.incidents.queries import list_open
@@ -19,89 +13,16 @@ from registry.store.tables.allocations import allocation_event
 from registry.store.tables.audit import audit_event
 from registry.store.tables.incidents import finding as kept_finding
 from registry.sync.answer import KEY_SET_LIFE_MS
-from tests.registry.marketplace import GPU_MODEL, Marketplace, add_online_node, uuid_of
-from tests.registry.rig import BASE_URL
+from tests.registry.liar import Liar, card, finding, observed
+from tests.registry.marketplace import Marketplace, add_online_node
 
-SYNC_URL = f"{BASE_URL}/node/v1/sync"
 BEYOND = 2**63
-
-
-@dataclass(slots=True)
-class Liar:
-    """The market's node, saying by HTTP whatever a test wants it to."""
-
-    market: Marketplace
-    calls: int = field(default=0)
-
-    def says(self, **changes: object) -> TestResponse:
-        """Send a sync with these fields changed, in whatever JSON they are."""
-        self.calls += 1
-        plain: dict[str, Any] = {
-            "agent_version": "1.0",
-            "protocol": 1,
-            "boot_id": "boot-1",
-            "sequence": self.calls,
-            "sent_at_ms": self.market.rig.clock(),
-            "gateway_url": "https://gpu01.example",
-            "desired_generation": 0,
-            "key_set_version": 0,
-            "host": HostFacts("gpu01", 8, 32_768, 100_000, "Docker", "6.1"),
-            "accelerators": [card(at) for at in range(2)],
-            "allocations": [],
-            "models": [],
-            "findings": [],
-            "leases": [],
-        }
-        return self.posts(pack({**plain, **changes}), key=self.market.node_key)
-
-    def posts(self, body: bytes, *, key: Ed25519PrivateKey) -> TestResponse:
-        """Send a body signed by any key."""
-        headers = signed_request_headers(
-            method="POST",
-            url=SYNC_URL,
-            body=body,
-            key=key,
-            now_ms=self.market.rig.clock(),
-            nonce=f"nonce-of-call-{self.calls:08d}",
-        )
-        client = self.market.rig.app.test_client()
-        return client.post("/node/v1/sync", base_url=BASE_URL, data=body, headers=headers)
 
 
 @pytest.fixture
 def liar(market: Marketplace) -> Liar:
     """The node at the market."""
     return Liar(market)
-
-
-def card(at: int, **changes: object) -> dict[str, object]:
-    """A GPU as the driver describes it."""
-    fact = {
-        "uuid": uuid_of(at),
-        "model": GPU_MODEL,
-        "memory_mib": 81_920,
-        "simulated": True,
-        "healthy": True,
-    }
-    return {**fact, **changes}
-
-
-def finding(**changes: object) -> dict[str, object]:
-    """A finding of the node's own."""
-    plain = {
-        "code": "disk_full",
-        "severity": "info",
-        "subject": "",
-        "since_ms": 1,
-        "detail": "",
-        "remedy": "",
-    }
-    return {**plain, **changes}
-
-
-def observed(allocation_id: str, **changes: object) -> dict[str, object]:
-    """What the node sees of an allocation."""
-    return {"allocation_id": allocation_id, "phase": "pulling", "since_ms": 1, **changes}
 
 
 @pytest.mark.parametrize(

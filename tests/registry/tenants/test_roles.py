@@ -57,6 +57,7 @@ app.change            .     .      .      .      .          .           .       
 ledger.adjust         .     .      .      .      .          .           .           .            .
 platform.view         .     .      .      .      .          .           .           .            .
 tenant.govern         .     .      .      .      .          .           .           .            .
+site.govern           .     .      .      .      .          .           .           .            .
 """  # noqa: E501  # a table is read as a table
 
 
