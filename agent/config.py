@@ -20,13 +20,15 @@ FILE_BYTES_MAX = 65_536
 class Gateway(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where customers reach this node.
 
-    public_url  what the registry publishes; made from host and port when left out
+    public_url        what the registry publishes; made from host and port when left out
+    audit_token_file  the bearer with which the site and its auditors read entries of the usage log
     """
 
     host: str = "127.0.0.1"
     port: Port = 8090
     public_url: Url | None = None
     metrics_token_file: str | None = None
+    audit_token_file: str | None = None
 
 
 class Backend(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -49,6 +49,8 @@ from agent.sync.loop import SyncLoop, Uplink
 from agent.sync.operations import Taken, stored_desired, stored_key_set
 from agent.sync.queries import Identity, find_identity, list_trusted
 from agent.usage_log.operations import audit_keys, park_broken, verify_log
+from agent.usage_log.routes import USAGE_LOG, UsageLog
+from agent.usage_log.routes import routes as log_routes
 from protocol import __version__
 from protocol.checkpoint import signed_checkpoint
 from protocol.clock import SECOND_MS
@@ -115,9 +117,12 @@ async def run_node(config: Config) -> None:
         )
         resources.push_async_callback(client.close)
         rooms.loops.update(_loops(rooms, client=client, asker=asker))
-        app = make_app([gateway_routes, metrics_routes], new_id=fresh_id)
+        app = make_app([gateway_routes, metrics_routes, log_routes], new_id=fresh_id)
         app[GATEWAY] = await _gateway(rooms, session=session)
-        app[METRICS] = Metrics(gather=rooms.observer.scrape, token=_metrics_token(config))
+        monitoring = _token(config.gateway.metrics_token_file, "metrics_token_file")
+        app[METRICS] = Metrics(gather=rooms.observer.scrape, token=monitoring)
+        auditing = _token(config.gateway.audit_token_file, "audit_token_file")
+        app[USAGE_LOG] = UsageLog(store, token=auditing)
         await _run(rooms, app, listening)
 
 
@@ -351,11 +356,10 @@ def _prices(db: Db) -> Sequence[Price]:
     return state.prices if state is not None else ()
 
 
-def _metrics_token(config: Config) -> str | None:
-    path = config.gateway.metrics_token_file
+def _token(path: str | None, setting: str) -> str | None:
     if path is None:
         return None
     try:
         return Path(path).read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise Fault(f"gateway.metrics_token_file: {path} cannot be read ({error}).") from error
+        raise Fault(f"gateway.{setting}: {path} cannot be read ({error}).") from error

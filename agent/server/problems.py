@@ -90,10 +90,13 @@ def openai_error(refusal: Refusal) -> dict[str, object]:
 
 
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
-    """Say on every answer which request it belongs to, and nothing about what serves it."""
+    """Say on every answer which request it belongs to, and nothing about what serves it.
+
+    Nothing is kept on the way unless its handler says so.
+    """
     response.headers["x-request-id"] = request.get(REQUEST_ID, "")
     response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["Cache-Control"] = "no-store"
+    response.headers.setdefault("Cache-Control", "no-store")
     response.headers["Server"] = SERVER_NAME
 
 

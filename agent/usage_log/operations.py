@@ -24,10 +24,14 @@ from agent.usage_log.log_state import (
 from agent.usage_log.stream import StreamEnd, StreamKey, advanced, streams_touched
 from protocol.checkpoint import Checkpoint, log_origin, witness_name
 from protocol.log_events import Gap
-from protocol.merkle import EMPTY_FRONTIER, Frontier, leaf_hash
+from protocol.merkle import EMPTY_FRONTIER, Frontier, leaf_hash, root_of
 from protocol.refusal import Fault
 from protocol.sync import ENTRIES_MAX, LogAnswer, LogBatch
+from protocol.tiles import TILE_WIDTH, TileName
 from protocol.usage import Closed, Entry, entry_bytes
+
+SEALED_AT_ONCE_MAX = 64
+"""Bundles sealed in one unit of work, about a millisecond each."""
 
 Sign = Callable[[Checkpoint], str]
 """Return a checkpoint as a note signed by the node's key (`protocol.checkpoint`)."""
@@ -142,7 +146,50 @@ def note_answer(
             note = sign(checkpoint) + answer.cosignature
             log = replace(log, accepted=frontier, accepted_note=note)
     queries.update_log(db, log)
+    seal_accepted(db, log)
     return log.parked
+
+
+def seal_accepted(db: Db, log: LogState) -> int:
+    """Seal what the registry has cosigned, 256 entries at a time; return how many bundles.
+
+    What it has not may still be set aside, should this database turn out to be an old copy.
+    """
+    first = queries.count_bundles(db)
+    end = min(log.accepted.size // TILE_WIDTH, first + SEALED_AT_ONCE_MAX)
+    for number in range(first, end):
+        root, level, at = root_of(queries.seal(db, number)), 1, number
+        queries.insert_tile_root(db, level, at, root)
+        while at % TILE_WIDTH == TILE_WIDTH - 1:
+            begin = at + 1 - TILE_WIDTH
+            root = root_of(queries.list_tile_roots(db, level, begin, at + 1))
+            level, at = level + 1, at // TILE_WIDTH
+            queries.insert_tile_root(db, level, at, root)
+    return end - first
+
+
+def read_tile(db: Db, name: TileName) -> bytes | None:
+    """Return the hashes of a tile, or an entry bundle in gzip; None beyond what is cosigned.
+
+    Entries that only this node has are nobody's to see yet, nor are their hashes.
+    """
+    log = queries.find_log(db)
+    if log is None or name.end() > log.accepted.size:
+        return None
+    if name.level:
+        begin = name.number * TILE_WIDTH
+        return b"".join(queries.list_tile_roots(db, name.level, begin, begin + name.width))
+    begin, end = name.begin(), name.end()
+    if name.level == 0:
+        return b"".join(queries.list_leaves(db, begin, end))
+    whole = queries.find_bundle(db, name.number) if name.width == TILE_WIDTH else None
+    return whole or queries.packed_bundle(queries.list_entries(db, begin, end))
+
+
+def find_checkpoint(db: Db) -> tuple[int, str] | None:
+    """Return the epoch of the log and its last cosigned checkpoint, or None before the first."""
+    log = queries.find_log(db)
+    return None if log is None or log.accepted_note is None else (log.epoch, log.accepted_note)
 
 
 def verify_log(db: Db, keys: Keys | None, *, whole: bool = True) -> LogReport:

@@ -1,6 +1,8 @@
 """SQL of the usage log: one row of state, entries by index, ends of streams."""
 
+import gzip
 import json
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from agent.store.database import Db
@@ -9,9 +11,12 @@ from agent.usage_log.log_state import LogState, Parked
 from agent.usage_log.stream import StreamEnd, StreamKey
 from protocol.merkle import read_frontier
 from protocol.refusal import Fault
+from protocol.tiles import TILE_WIDTH, bundle_bytes, hashes_of, read_bundle
 
 READ_ENTRIES_MAX = 4_096
 """Entries held in memory at once while the log is read."""
+
+COMPRESSION = 6
 
 
 def find_log(db: Db) -> LogState | None:
@@ -94,18 +99,121 @@ def insert_entries(db: Db, begin: int, entries: Sequence[bytes], leaves: Sequenc
 
 
 def list_entries(db: Db, begin: int, end: int) -> list[bytes]:
-    """Return the bytes of entries [begin, end), at most READ_ENTRIES_MAX of them."""
+    """Return the bytes of entries [begin, end), at most READ_ENTRIES_MAX of them.
+
+    Raises ValueError where a bundle among them was damaged.
+    """
     assert end - begin <= READ_ENTRIES_MAX
+    sealed = _sealed_end(db)
+    entries: list[bytes] = []
+    for number in range(begin // TILE_WIDTH, -(-min(end, sealed) // TILE_WIDTH)):
+        entries += list_bundle(db, number)
+    if entries:
+        entries = entries[begin % TILE_WIDTH :][: end - begin]
     rows = db.rows(
         "SELECT entry FROM usage_entry WHERE idx >= :begin AND idx < :end ORDER BY idx",
+        {"begin": max(begin, sealed), "end": end},
+    )
+    return entries + [row["entry"] for row in rows]
+
+
+def list_leaves(db: Db, begin: int, end: int) -> list[bytes]:
+    """Return the noted hashes of entries [begin, end), which lie in one tile."""
+    assert begin // TILE_WIDTH == (end - 1) // TILE_WIDTH
+    row = db.row(
+        "SELECT hashes FROM usage_bundle WHERE number = :number", {"number": begin // TILE_WIDTH}
+    )
+    if row is not None:
+        return hashes_of(row["hashes"])[begin % TILE_WIDTH :][: end - begin]
+    rows = db.rows(
+        "SELECT leaf FROM usage_entry WHERE idx >= :begin AND idx < :end ORDER BY idx",
         {"begin": begin, "end": end},
     )
-    return [row["entry"] for row in rows]
+    return [row["leaf"] for row in rows]
+
+
+def list_tile_roots(db: Db, level: int, begin: int, end: int) -> list[bytes]:
+    """Return the roots kept at a level from 1 on, of numbers [begin, end)."""
+    rows = db.rows(
+        """
+        SELECT root FROM usage_tile_root
+        WHERE level = :level AND number >= :begin AND number < :end ORDER BY number
+        """,
+        {"level": level, "begin": begin, "end": end},
+    )
+    return [row["root"] for row in rows]
+
+
+def list_bundle(db: Db, number: int) -> list[bytes]:
+    """Return the entries of a sealed bundle; raise ValueError where it was damaged."""
+    packed = find_bundle(db, number)
+    if packed is None:
+        raise ValueError(f"bundle {number} is missing")
+    try:
+        return read_bundle(gzip.decompress(packed))
+    except (OSError, EOFError, zlib.error):
+        raise ValueError(f"bundle {number} is damaged") from None
+
+
+def find_bundle(db: Db, number: int) -> bytes | None:
+    """Return a sealed bundle as it is kept, gzip; None where there is none."""
+    row = db.row("SELECT entries FROM usage_bundle WHERE number = :number", {"number": number})
+    return None if row is None else row["entries"]
+
+
+def seal(db: Db, number: int) -> list[bytes]:
+    """Put 256 entries into a bundle and return their noted hashes; their rows go."""
+    begin, end = number * TILE_WIDTH, (number + 1) * TILE_WIDTH
+    rows = db.rows(
+        "SELECT leaf, entry FROM usage_entry WHERE idx >= :begin AND idx < :end ORDER BY idx",
+        {"begin": begin, "end": end},
+    )
+    assert len(rows) == TILE_WIDTH, f"bundle {number} would hold {len(rows)} entries"
+    leaves = [row["leaf"] for row in rows]
+    packed = packed_bundle(row["entry"] for row in rows)
+    db.write(
+        "INSERT INTO usage_bundle (number, entries, hashes) VALUES (:number, :entries, :hashes)",
+        {"number": number, "entries": packed, "hashes": b"".join(leaves)},
+    )
+    db.write(
+        "DELETE FROM usage_entry WHERE idx >= :begin AND idx < :end",
+        {"begin": begin, "end": end},
+    )
+    return leaves
+
+
+def packed_bundle(entries: Iterable[bytes]) -> bytes:
+    """Return an entry bundle in gzip; the same entries give the same bytes."""
+    return gzip.compress(bundle_bytes(entries), COMPRESSION, mtime=0)
+
+
+def insert_tile_root(db: Db, level: int, number: int, root: bytes) -> None:
+    """Keep the root over a whole tile of the level below."""
+    db.write(
+        "INSERT INTO usage_tile_root (level, number, root) VALUES (:level, :number, :root)",
+        {"level": level, "number": number, "root": root},
+    )
+
+
+def count_bundles(db: Db) -> int:
+    """Return how many bundles are sealed."""
+    return _sealed_end(db) // TILE_WIDTH
 
 
 def each_entry(db: Db, begin: int) -> Iterator[StoredEntry]:
-    """Yield every entry from `begin` on, read piece by piece."""
-    after = begin - 1
+    """Yield every entry from `begin` on, read piece by piece; those of a damaged bundle empty."""
+    sealed = _sealed_end(db)
+    for number in range(begin // TILE_WIDTH, sealed // TILE_WIDTH):
+        first = number * TILE_WIDTH
+        leaves = list_leaves(db, first, first + TILE_WIDTH)
+        try:
+            entries = list_bundle(db, number)
+        except ValueError:
+            entries = []
+        entries += [b""] * (TILE_WIDTH - len(entries))
+        for at in range(max(begin - first, 0), TILE_WIDTH):
+            yield StoredEntry(index=first + at, leaf=leaves[at], entry=entries[at])
+    after = max(begin, sealed) - 1
     while rows := db.rows(
         "SELECT idx, leaf, entry FROM usage_entry WHERE idx > :after ORDER BY idx LIMIT :max",
         {"after": after, "max": READ_ENTRIES_MAX},
@@ -163,6 +271,11 @@ def put_streams(db: Db, ends: Mapping[StreamKey, StreamEnd]) -> None:
             for key, end in ends.items()
         ),
     )
+
+
+def _sealed_end(db: Db) -> int:
+    row = db.row("SELECT max(number) AS last FROM usage_bundle", {})
+    return 0 if row is None or row["last"] is None else (row["last"] + 1) * TILE_WIDTH
 
 
 def _moving(log: LogState) -> dict[str, str | int | bytes | None]:
