@@ -48,6 +48,7 @@ from agent.sync.client import RegistryClient
 from agent.sync.loop import SyncLoop, Uplink
 from agent.sync.operations import Taken, stored_desired, stored_key_set
 from agent.sync.queries import Identity, find_identity, list_trusted
+from agent.usage_log.loop import LogRounds
 from agent.usage_log.operations import audit_keys, park_broken, verify_log
 from agent.usage_log.routes import USAGE_LOG, UsageLog
 from agent.usage_log.routes import routes as log_routes
@@ -178,6 +179,7 @@ def configured_backends(config: Config) -> list[Backend]:
 
 def _loops(rooms: Rooms, *, client: RegistryClient, asker: ModelAsker) -> dict[str, Loop]:
     sync = SyncLoop(_uplink(rooms, client))
+    log_rounds = LogRounds(rooms.store, on_broken=lambda: rooms.wake("health"))
     metering = _metering(rooms)
 
     async def metered() -> str:
@@ -193,6 +195,7 @@ def _loops(rooms: Rooms, *, client: RegistryClient, asker: ModelAsker) -> dict[s
         "backends": (_backend_watch(rooms, asker), BACKENDS_PERIOD_MS),
         "old_calls": (OldCalls(rooms.store, rooms.clock.now_ms), OldCalls.PERIOD_MS),
         "sync": (sync, sync.period_ms),
+        "usage_log": (log_rounds, log_rounds.period_ms),
     }
     return {
         name: Loop(name, work, period_ms=period_ms, boottime=boottime_ms)
@@ -318,7 +321,10 @@ async def _gateway(rooms: Rooms, *, session: BackendSession) -> Gateway:
 
 
 async def _checked_log(rooms: Rooms) -> None:
-    """Look at what was appended since the last cosignature; a broken log signs nothing more."""
+    """Look at what was appended since the last cosignature; a broken log signs nothing more.
+
+    The cosigned part is looked at in rounds (`LogRounds`), so that a long log holds up no start.
+    """
     report = await rooms.store.run(
         lambda db: verify_log(
             db,

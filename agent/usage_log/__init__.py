@@ -1,5 +1,6 @@
 """Usage records, tamper-evident: entries in one byte form under a Merkle tree that the node signs.
 
 Reading order: stream (what one entry makes of its stream), log_state (the log as a value),
-audit (everything computed again, the first wrong entry named), queries, operations.
+audit (everything computed again, the first wrong entry named), queries, operations, loop (the
+whole log again, every day).
 """

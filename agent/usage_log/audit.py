@@ -82,6 +82,34 @@ def audit(
         or _stream_fault(ends, streams)
         or _note_fault(log, keys)
     )
+    return _report(log, frontier, fault)
+
+
+def audit_part(
+    log: LogState, audited: Frontier, entries: Iterable[StoredEntry], *, end: int
+) -> tuple[Frontier, LogReport]:
+    """Return the tree over what was audited and these entries, and what is wrong with them.
+
+    audited  over the entries before these, computed again by the parts before this one
+    entries  the next ones, up to `end`, which lies beyond the cosigned checkpoint only where the
+             part begins there or later
+
+    Streams are not looked at: bytes under the root that the registry cosigned are those it took.
+    """
+    frontier, fault = audited, None
+    for stored in entries:
+        fault = fault or _bytes_fault(stored, frontier.size)
+        frontier = frontier.extended([stored.entry])
+    if frontier.size < end:
+        fault = fault or _missing(frontier.size)
+    if frontier.size == log.accepted.size:
+        fault = fault or _tree_fault(frontier, log.accepted, "cosigned checkpoint")
+    if frontier.size == log.frontier.size:
+        fault = fault or _tree_fault(frontier, log.frontier, "stored frontier")
+    return frontier, _report(log, frontier, fault)
+
+
+def _report(log: LogState, frontier: Frontier, fault: _Fault | None) -> LogReport:
     return LogReport(
         origin=log.origin,
         size=frontier.size,
@@ -92,14 +120,26 @@ def audit(
     )
 
 
+def _bytes_fault(stored: StoredEntry, expected: int) -> _Fault | None:
+    """Return whether an entry is absent or other than it was written."""
+    if stored.index != expected:
+        return _missing(expected)
+    if leaf_hash(stored.entry) != stored.leaf:
+        return _Fault(expected, f"Entry {expected} was changed after it was written.")
+    return None
+
+
+def _missing(index: int) -> _Fault:
+    return _Fault(index, f"Entry {index} is missing.")
+
+
 def _entry_fault(
     stored: StoredEntry, expected: int, ends: dict[StreamKey, StreamEnd] | None
 ) -> _Fault | None:
     """Return what is wrong with one entry by itself and in its stream."""
-    if stored.index != expected:
-        return _Fault(expected, f"Entry {expected} is missing.")
-    if leaf_hash(stored.entry) != stored.leaf:
-        return _Fault(expected, f"Entry {expected} was changed after it was written.")
+    wrong_bytes = _bytes_fault(stored, expected)
+    if wrong_bytes is not None:
+        return wrong_bytes
     try:
         entry = read_entry(stored.entry)
     except LogRefused as refused:

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from agent.store.database import Db
 from agent.usage_log import queries
-from agent.usage_log.audit import Keys, LogReport, audit
+from agent.usage_log.audit import Keys, LogReport, audit, audit_part
 from agent.usage_log.log_state import (
     BROKEN,
     Cosigner,
@@ -201,6 +201,26 @@ def verify_log(db: Db, keys: Keys | None, *, whole: bool = True) -> LogReport:
     begin = 0 if whole else log.accepted.size
     streams = queries.list_all_streams(db) if whole else None
     return audit(log, queries.each_entry(db, begin), streams, keys)
+
+
+def verify_part(
+    db: Db, audited: Frontier, *, entries_max: int = queries.READ_ENTRIES_MAX
+) -> tuple[Frontier, LogReport | None]:
+    """Compute the next part of the log again and park the log if it is broken.
+
+    Returns the tree over all that was audited, which the next call goes on from, and the report of
+    a round that has ended: at the end of the log, or at the first fault.
+    """
+    log = queries.get_log(db)
+    # A part ends where the registry cosigned, so that the two trees can be compared there.
+    edge = log.accepted.size if audited.size < log.accepted.size else log.frontier.size
+    end = min(audited.size + entries_max, edge)
+    entries = queries.list_stored(db, audited.size, end)
+    audited, report = audit_part(log, audited, entries, end=end)
+    if report.fault is not None and (log.parked is None or log.parked.code != BROKEN):
+        park_broken(db, report)
+    ended = report.fault is not None or audited.size >= log.frontier.size
+    return audited, report if ended else None
 
 
 def park_broken(db: Db, report: LogReport) -> None:

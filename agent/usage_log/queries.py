@@ -200,6 +200,16 @@ def count_bundles(db: Db) -> int:
     return _sealed_end(db) // TILE_WIDTH
 
 
+def list_stored(db: Db, begin: int, end: int) -> list[StoredEntry]:
+    """Return the rows of entries [begin, end), at most READ_ENTRIES_MAX of them."""
+    assert end - begin <= READ_ENTRIES_MAX
+    rows = db.rows(
+        "SELECT idx, leaf, entry FROM usage_entry WHERE idx >= :begin AND idx < :end ORDER BY idx",
+        {"begin": begin, "end": end},
+    )
+    return [StoredEntry(row["idx"], row["leaf"], row["entry"]) for row in rows]
+
+
 def each_entry(db: Db, begin: int) -> Iterator[StoredEntry]:
     """Yield every entry from `begin` on, read piece by piece; those of a damaged bundle empty."""
     sealed = _sealed_end(db)
