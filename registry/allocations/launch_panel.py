@@ -2,12 +2,13 @@
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import msgspec
 
 from protocol.manifest import Manifest, read_image
 from protocol.refusal import Refusal
+from registry.allocations.alternatives import COUNTS, Choices, alternatives
 from registry.allocations.launch_form import (
     COUNT_MAX,
     LaunchForm,
@@ -20,6 +21,7 @@ from registry.allocations.seen import SeenAllocation
 from registry.ledger.posture import lasts_ms
 from web.format import memory, money, plural, vcpus
 from web.view_models.launch import (
+    Alternative,
     LaunchPage,
     LaunchReview,
     PlacementRow,
@@ -30,7 +32,6 @@ from web.view_models.launch import (
 from web.view_models.parts import Check, Choice, Fact, FieldError, Form
 
 ANYWHERE = "any"
-COUNTS = (1, 2, 4, 8, 16)
 ADD_FUNDS = "/billing/add-funds?return_to=/launch"
 RULES = {
     "site": "it is another site than the one chosen",
@@ -56,19 +57,12 @@ WELL_FORMED = {
 OWN_CODE = "launch_invalid"
 """Refusals of the form itself: their hint says nothing that the page does not."""
 
+INSTEAD = "instead"
+CHOSEN = ("sku", "gpu_count", "place")
+"""The button of an alternative sends one field that stands for these, with spaces in between."""
+
 LEFT_OUT = dict.fromkeys(WELL_FORMED, "") | {"gpu_count": "1"}
 """What a field counts as that was not sent."""
-
-
-@dataclass(frozen=True, slots=True)
-class Choices:
-    """What is chosen so far, as far as it can be read."""
-
-    offer: Offer | None
-    count: int
-    country: str | None
-    site_id: str | None
-    image: str
 
 
 def read_launch(typed: Mapping[str, str], apps: Mapping[str, Manifest], *, key: str) -> LaunchForm:
@@ -87,6 +81,15 @@ def read_launch(typed: Mapping[str, str], apps: Mapping[str, Manifest], *, key: 
         fields["name"] = chosen_name(typed.get("image", ""), key)
     form = read_launch_fields(fields)
     return form if app is None else replace(form, manifest=_of_app(app, form.manifest))
+
+
+def settled(typed: Mapping[str, str]) -> dict[str, str]:
+    """Return what was typed with the alternative that was pressed, if one was, in its place."""
+    fields = {name: value for name, value in typed.items() if name != INSTEAD}
+    pressed = typed.get(INSTEAD, "").split(" ")
+    if len(pressed) == len(CHOSEN):
+        fields |= dict(zip(CHOSEN, pressed, strict=True))
+    return fields
 
 
 def refused_fields(typed: Mapping[str, str], apps: Mapping[str, Manifest]) -> list[Refusal]:
@@ -182,7 +185,7 @@ def choices(values: Mapping[str, str], survey: Survey) -> Choices:
 
 def review(survey: Survey, chosen: Choices, *, key: str) -> LaunchReview:
     """Return what would happen now."""
-    hourly = _hourly(chosen)
+    hourly = chosen.hourly_micros
     checks = (
         _capacity(survey, chosen),
         _policy(survey),
@@ -198,19 +201,44 @@ def review(survey: Survey, chosen: Choices, *, key: str) -> LaunchReview:
         request=key,
         defaults=_defaults(survey, chosen),
         ready=all(check.tone == "ok" for check in checks),
+        blocked=_blocked(survey, chosen),
+        alternatives=tuple(_alternative(survey, one) for one in alternatives(survey, chosen)),
     )
 
 
-def _hourly(chosen: Choices) -> int:
-    if chosen.offer is None or chosen.offer.hourly_micros is None:
-        return 0
-    return chosen.offer.hourly_micros * chosen.count
+def _blocked(survey: Survey, chosen: Choices) -> str:
+    """Return why nothing that can be had is chosen, or nothing."""
+    if all(offer.unavailable for offer in survey.offers):
+        return "No shape is free now. Nothing can be launched until one is."
+    if chosen.offer is None:
+        return "Choose a shape first."
+    if chosen.offer.unavailable:
+        return f"{chosen.offer.name}: {chosen.offer.unavailable.lower()}. Choose another shape."
+    return ""
+
+
+def _alternative(survey: Survey, chosen: Choices) -> Alternative:
+    offer = chosen.offer
+    assert offer is not None
+    place = ANYWHERE
+    if chosen.site_id is not None:
+        place = f"site:{chosen.site_id}"
+    elif chosen.country is not None:
+        place = f"country:{chosen.country}"
+    where = "at any site" if place == ANYWHERE else dict(survey.places).get(place, place)
+    return Alternative(
+        value=f"{offer.sku_id} {chosen.count} {place}",
+        label=f"{chosen.count} × {offer.name}",
+        where=where,
+        micros_per_hour=chosen.hourly_micros,
+        simulated=offer.simulated,
+    )
 
 
 def _lines(chosen: Choices) -> tuple[PriceLine, ...]:
     if chosen.offer is None:
         return ()
-    return (PriceLine(f"{chosen.count} × {chosen.offer.name}", _hourly(chosen)),)
+    return (PriceLine(f"{chosen.count} × {chosen.offer.name}", chosen.hourly_micros),)
 
 
 def _capacity(survey: Survey, chosen: Choices) -> Check:
@@ -300,7 +328,7 @@ def _places(survey: Survey) -> tuple[Choice, ...]:
 
 
 def _shortfall(survey: Survey, chosen: Choices) -> Shortfall:
-    needed = _hourly(chosen)
+    needed = chosen.hourly_micros
     return Shortfall(
         missing_micros=max(needed - survey.available_micros, 0),
         needed_micros=needed,

@@ -23,6 +23,7 @@ from registry.allocations.launch_panel import (
     read_launch,
     refused_fields,
     relaunch_fields,
+    settled,
 )
 from registry.allocations.offers import MARKET, Offer, OfferedApp, Survey, room, smallest_hourly
 from registry.allocations.operations import Market
@@ -165,7 +166,7 @@ def _launched() -> Kept:
     apps = {app.slug: app.manifest for app in _apps()}
     made = operations.launch(
         db(),
-        read_launch(request.form, apps, key=sent_key()),
+        read_launch(settled(form_values()), apps, key=sent_key()),
         actor=who,
         project_id=who.project_id,
         market=_market(),
@@ -176,7 +177,7 @@ def _launched() -> Kept:
 
 
 def _refused_launch(refusal: Refusal) -> ResponseReturnValue:
-    typed = form_values()
+    typed = settled(form_values())
     with db().reading():
         known = _survey()
     wrong = refused_fields(typed, {app.slug: app.manifest for app in known.apps})

@@ -7,6 +7,7 @@ from web.view_models.access import ApiKeyRow, ApiKeysPage, EndpointRow
 from web.view_models.accounts import CheckEmailPage, ConfirmPage, SignInPage
 from web.view_models.billing import AddFundsPage
 from web.view_models.launch import (
+    Alternative,
     LaunchPage,
     LaunchReview,
     PlacementRow,
@@ -73,6 +74,15 @@ LAUNCH_REFUSED = replace(
         ),
     ),
     shortfall=Shortfall(2_590_000, 9_000_000, 6_410_000, "/billing/add-funds?return_to=/launch"),
+    review=replace(
+        REVIEW,
+        ready=False,
+        blocked="A100 80GB: none free now. Choose another shape.",
+        alternatives=(
+            Alternative("l40s 2 any", "2 × L40S 48GB", "at any site", 2_200_000),
+            Alternative("demo 2 any", "2 × Demo GPU 24GB", "at any site", 1_040_000, True),
+        ),
+    ),
     refused="No site can take this now.",
     refused_hint="Nothing was created. Choose fewer GPUs or another place.",
     placement=(

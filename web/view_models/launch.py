@@ -33,12 +33,28 @@ class PriceLine:
 
 
 @dataclass(frozen=True, slots=True)
+class Alternative:
+    """What could be launched now instead, with one press.
+
+    value  of the field `instead`: SKU, number of GPUs and place
+    """
+
+    value: str
+    label: str
+    where: str
+    micros_per_hour: int
+    simulated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class LaunchReview:
     """What would happen now; live part allocations/_review.html of GET /launch/review.
 
     runway_ms  how long the balance lasts with this running too; None when it costs nothing
     defaults   what was not chosen and holds anyway
     ready      every check passes: the button is offered either way, the answer says why not
+    blocked    why nothing that can be had is chosen, so that the button is not offered; or nothing
+    alternatives  the nearest that a node could take now, where the choice cannot be taken
     """
 
     lines: tuple[PriceLine, ...]
@@ -49,6 +65,8 @@ class LaunchReview:
     request: str
     defaults: tuple[Fact, ...] = ()
     ready: bool = True
+    blocked: str = ""
+    alternatives: tuple[Alternative, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +94,7 @@ class LaunchPage:
     """GET, POST /launch.
 
     fields     sku, gpu_count, place, image, command, environment (KEY=value lines), name,
-               idempotency_key
+               idempotency_key; instead (sku, gpu_count and place of an alternative)
     refused    the refusal that concerns no field, in words; refused_hint: what to do
     placement  one row per site when no node could take it
     """

@@ -1,5 +1,6 @@
 """The one page that launches."""
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -129,6 +130,49 @@ def test_without_room_the_page_names_the_rule_of_each_node(market: Marketplace) 
     assert "demo-nbo-2" in full.text
     assert "too few GPUs are free" in full.text
     assert _allocations(market) == 1
+
+
+def test_a_shape_that_is_sold_out_stays_chosen_and_says_why_it_cannot_be_launched(
+    market: Marketplace,
+) -> None:
+    ana = market.customer()
+    first = ana.launched(gpu_count="2")
+
+    page = ana.browser.get(f"/launch?from={first}").text
+    typed = {name: value for name, value in _submitted(page).items() if name != "name"}
+    answer = ana.launches(**typed)
+
+    button = page[page.index('id="launch-button"') :][:200]
+    assert " disabled " in button
+    assert "No shape is free now" in page
+    assert typed["sku"] == SKU
+    assert answer.status_code == 409
+    assert "Choose a shape" not in answer.text
+    assert "too few GPUs are free" in answer.text
+    assert _allocations(market) == 1
+
+
+def test_an_alternative_is_launched_with_one_press_and_keeps_what_was_typed(
+    market: Marketplace,
+) -> None:
+    ana = market.customer()
+    full = ana.launches(gpu_count="4", name="kept-name", environment="A=1")
+    pressed = re.search(r'name="instead" value="([^"]+)"', full.text)
+    assert pressed is not None
+
+    answer = ana.launches(
+        gpu_count="4", name="kept-name", environment="A=1", instead=pressed.group(1)
+    )
+
+    assert full.status_code == 409
+    assert pressed.group(1) == f"{SKU} 2 any"
+    assert "Launch 2 × Simulated H100 for $7.20 / h" in full.text
+    assert answer.status_code == 303
+    with market.rig.database.reading() as db:
+        found = find_allocation(db, answer.headers["Location"].removeprefix("/workloads/"))
+    assert found is not None
+    assert (found.name, found.accelerator_count) == ("kept-name", 2)
+    assert found.manifest.environment["A"] == "1"
 
 
 def test_every_wrong_field_is_named_at_once(market: Marketplace) -> None:
@@ -264,3 +308,14 @@ def test_a_form_without_our_token_launches_nothing(market: Marketplace) -> None:
 def _allocations(market: Marketplace) -> int:
     with market.rig.database.reading() as db:
         return int(db.value(select(func.count()).select_from(allocation)))
+
+
+def _submitted(page: str) -> dict[str, str]:
+    """What a browser sends of a page's form: no disabled field, no choice that is not made."""
+    sent: dict[str, str] = {}
+    for tag in re.findall(r"<input[^>]*>", page[page.index('id="launch"') :]):
+        name, value = (re.search(rf' {part}="([^"]*)"', tag) for part in ("name", "value"))
+        unmade = 'type="radio"' in tag and " checked" not in tag
+        if name and value and not unmade and " disabled" not in tag:
+            sent.setdefault(name.group(1), value.group(1))
+    return sent

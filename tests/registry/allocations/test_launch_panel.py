@@ -1,5 +1,7 @@
 """Reading the launch page, leniently and strictly."""
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,6 +15,7 @@ from registry.allocations.launch_panel import (
     page_form,
     read_launch,
     refused_fields,
+    settled,
 )
 from registry.allocations.offers import Offer, OfferedApp, Survey
 from registry.allocations.placement import Candidate
@@ -91,6 +94,76 @@ def test_the_first_free_shape_is_chosen_beforehand() -> None:
 
     assert (values["sku"], values["gpu_count"], values["place"]) == ("h100", "1", "any")
     assert choices(values, SURVEY).offer == OFFER
+
+
+L40S = replace(OFFER, sku_id="l40s", name="L40S", accelerator_model="L40S", hourly_micros=900_000)
+FAR = replace(NODE, node_id="n_2", node_name="cpt01", site_id="s_2", site_name="cpt", country="ZA")
+
+
+def with_two_shapes(h100_free: int, l40s_free: int) -> Survey:
+    """The H100 at nbo, the L40S at cpt; so many of each are free."""
+    return replace(
+        SURVEY,
+        offers=(replace(OFFER, free=h100_free), replace(L40S, free=l40s_free)),
+        candidates={
+            "H100 80GB": (replace(NODE, free=h100_free),),
+            "L40S": (replace(FAR, free=l40s_free),),
+        },
+    )
+
+
+def test_a_sold_out_shape_blocks_the_button_and_names_what_is_free_instead() -> None:
+    review = launch_page(with_two_shapes(0, 2), TYPED, key="r_12345678").review
+
+    assert review.blocked == "H100: none free now. Choose another shape."
+    assert [one.value for one in review.alternatives] == ["l40s 2 any"]
+    assert review.alternatives[0].micros_per_hour == 1_800_000
+
+
+def test_where_nothing_is_free_at_all_that_is_said() -> None:
+    survey = with_two_shapes(0, 0)
+
+    assert "No shape is free" in launch_page(survey, TYPED, key="r_1").review.blocked
+    assert (
+        "No shape is free" in launch_page(survey, page_form({}, survey), key="r_1").review.blocked
+    )
+
+
+def test_fewer_of_the_same_shape_come_before_another_shape() -> None:
+    typed = {**TYPED, "gpu_count": "4"}
+
+    review = launch_page(with_two_shapes(2, 4), typed, key="r_12345678").review
+
+    assert review.blocked == ""
+    assert [one.value for one in review.alternatives] == ["h100 2 site:s_1", "l40s 4 any"]
+
+
+def test_a_choice_that_can_be_had_has_no_alternatives() -> None:
+    review = launch_page(with_two_shapes(2, 2), TYPED, key="r_12345678").review
+
+    assert (review.blocked, review.alternatives) == ("", ())
+
+
+@given(
+    free=st.tuples(st.integers(0, 4), st.integers(0, 4)),
+    count=st.sampled_from([1, 2, 4, 8]),
+    place=st.sampled_from(["any", "site:s_1", "site:s_2", "country:KE", "country:ZA"]),
+)
+def test_every_alternative_can_be_had_and_reads_back_as_what_it_says(
+    free: tuple[int, int], count: int, place: str
+) -> None:
+    survey = with_two_shapes(*free)
+    typed = {**TYPED, "gpu_count": str(count), "place": place}
+
+    for one in launch_page(survey, typed, key="r_12345678").review.alternatives:
+        taken = settled({**typed, "instead": one.value})
+        assert launch_page(survey, taken, key="r_12345678").review.checks[0].tone == "ok"
+        assert read_launch(taken, {}, key="r_12345678").name == "train"
+
+
+def test_an_alternative_that_is_none_changes_nothing() -> None:
+    assert settled({**TYPED, "instead": "h100"}) == TYPED
+    assert settled(TYPED) == TYPED
 
 
 def test_more_than_any_node_holds_is_not_offered() -> None:
