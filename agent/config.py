@@ -8,10 +8,18 @@ from typing import Annotated, Literal
 import msgspec
 
 from protocol.refusal import Refusal
+from protocol.settings import setting_fault
 
 Seconds = Annotated[int, msgspec.Meta(ge=1, le=300)]
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
-Url = Annotated[str, msgspec.Meta(max_length=256, pattern=r"^https?://[!-~]+\Z")]
+Url = Annotated[
+    str,
+    msgspec.Meta(
+        max_length=256,
+        pattern=r"^https?://[!-~]+\Z",
+        description="an address that begins with http:// or https://, at most 256 characters",
+    ),
+]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 
 FILE_BYTES_MAX = 65_536
@@ -106,7 +114,10 @@ def read_config(path: Path) -> Config:
     try:
         config = msgspec.convert(plain, Config)
     except msgspec.ValidationError as error:
-        raise _refused(path, str(error), "Correct or remove that field.") from None
+        fault = setting_fault(error, Config)
+        raise _refused(
+            path, f"{fault.field} {fault.why}", "Correct or remove that field."
+        ) from None
     _check_engine(path, config)
     names = [backend.name for backend in config.backends]
     if len(set(names)) != len(names):
@@ -114,8 +125,8 @@ def read_config(path: Path) -> Config:
     if config.accelerators.source == "simulated" and not config.demo:
         raise _refused(
             path,
-            "accelerators.source is `simulated` without demo = true",
-            "Simulated GPUs cannot be sold outside demo mode: use `nvml`, or set demo = true.",
+            'accelerators.source is "simulated" without demo = true',
+            'Simulated GPUs cannot be sold outside demo mode: write "nvml", or set demo = true.',
         )
     return config
 

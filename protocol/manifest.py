@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from protocol.refusal import Refusal
+from protocol.settings import setting_fault
 from protocol.wire import decode
 
 ENVIRONMENT_MAX = 64
@@ -28,7 +29,14 @@ ENVIRONMENT_RESERVED = re.compile(
 )
 NAME_PATTERN = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,46}[a-z0-9])?", re.ASCII)
 
-AbsolutePath = Annotated[str, msgspec.Meta(max_length=256, pattern=r"^/[!-~]*\Z")]
+AbsolutePath = Annotated[
+    str,
+    msgspec.Meta(
+        max_length=256,
+        pattern=r"^/[!-~]*\Z",
+        description="an absolute path without spaces, at most 256 characters",
+    ),
+]
 Argument = Annotated[str, msgspec.Meta(max_length=4096)]
 PortNumber = Annotated[int, msgspec.Meta(ge=1024, le=65535)]
 
@@ -76,7 +84,8 @@ def read_manifest(raw: object) -> Manifest:
     try:
         manifest = msgspec.convert(raw, Manifest)
     except msgspec.ValidationError as error:
-        raise _refused("manifest_invalid", _field(str(error)), str(error)) from None
+        fault = setting_fault(error, Manifest, noun="a field of a manifest")
+        raise _refused("manifest_invalid", fault.field or "manifest", fault.why) from None
     return checked(manifest)
 
 
@@ -146,12 +155,3 @@ def _refused(code: str, field: str, why: str) -> Refusal:
         hint="Correct this field of the manifest.",
         field=field,
     )
-
-
-def _field(message: str) -> str:
-    """Return the path in a msgspec message (`… - at `$.ports[0]``), without the `$.`."""
-    path = re.search(r"`\$\.?([^`]*)`", message)
-    unknown = re.search(r"unknown field `([^`]*)`", message)
-    if unknown is not None:
-        return unknown.group(1)
-    return path.group(1) if path and path.group(1) else "manifest"

@@ -1,6 +1,5 @@
 """registry.toml into one frozen Config; what is wrong with it is said in one sentence."""
 
-import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
@@ -9,6 +8,7 @@ from urllib.parse import quote, urlsplit
 import msgspec
 
 from protocol.refusal import Refusal
+from protocol.settings import setting_fault
 
 SQLITE = "sqlite:///"
 POSTGRESQL = "postgresql+psycopg://"
@@ -20,7 +20,26 @@ PORT_MAX = 65_535
 
 Host = Annotated[str, msgspec.Meta(min_length=1, max_length=253)]
 FilePath = Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
-Email = Annotated[str, msgspec.Meta(pattern="^[^@ ]+@[^@ ]+$", max_length=254)]
+Email = Annotated[
+    str,
+    msgspec.Meta(
+        pattern="^[^@ ]+@[^@ ]+$", max_length=254, description="an e-mail address, name@domain"
+    ),
+]
+BaseUrl = Annotated[
+    str,
+    msgspec.Meta(
+        pattern="^https?://[^/?#]+$",
+        max_length=256,
+        description="http:// or https:// and a host name, with nothing after it but a port",
+    ),
+]
+Listen = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^[^ ]+:[0-9]{1,5}$", description="a host and a port, such as 127.0.0.1:8080"
+    ),
+]
 
 
 class Smtp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -73,7 +92,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     site_share_basis_points  what a site earns of what is charged for its work, in 1/10,000
     """
 
-    base_url: Annotated[str, msgspec.Meta(pattern="^https?://[^/?#]+$", max_length=256)]
+    base_url: BaseUrl
     mail: Mail
     stripe: Stripe | None = None
     domain: Annotated[str, msgspec.Meta(max_length=253)] = ""
@@ -81,7 +100,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     database_password_file: FilePath | None = None
     key_file: FilePath = "registry.key"
     next_key_file: FilePath | None = None
-    listen: Annotated[str, msgspec.Meta(pattern=r"^[^ ]+:[0-9]{1,5}$")] = "127.0.0.1:8080"
+    listen: Listen = "127.0.0.1:8080"
     workers: Annotated[int, msgspec.Meta(ge=1, le=64)] = 2
     threads: Annotated[int, msgspec.Meta(ge=1, le=64)] = 4
     demo: bool = False
@@ -107,8 +126,8 @@ def read_config(path: Path) -> Config:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise _refused(path, "", f"is not TOML: {error}", "Correct that line.") from None
     except msgspec.ValidationError as error:
-        field, why = _field_and_reason(str(error))
-        raise _refused(path, field, why, "Correct or remove it.") from None
+        fault = setting_fault(error, Config)
+        raise _refused(path, fault.field, fault.why, "Correct or remove it.") from None
     return _resolved(_checked(config, path), path.parent.resolve())
 
 
@@ -206,17 +225,6 @@ def _stripe_beside(stripe: Stripe | None, folder: Path) -> Stripe | None:
 
 def _beside(path: str | None, folder: Path) -> str | None:
     return None if path is None else str(folder / path)
-
-
-def _field_and_reason(message: str) -> tuple[str, str]:
-    """Return field and reason of a msgspec message (`Expected … - at `$.mail.smtp`)."""
-    reason, _, place = message.partition(" - at ")
-    inside = re.sub(r"^\$\.?", "", place.strip("`"))
-    named = re.search(r"(unknown|required) field `([^`]*)`", reason)
-    if named is None:
-        return inside, reason[0].lower() + reason[1:]
-    field = f"{inside}.{named.group(2)}" if inside else named.group(2)
-    return field, "is not a setting" if named.group(1) == "unknown" else "is missing"
 
 
 def _refused(path: Path, field: str, why: str, remedy: str) -> Refusal:

@@ -8,6 +8,8 @@ where `datetime` is used.
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from markupsafe import Markup, escape
+
 CENT_MICROS = 10_000
 UNIT_MICROS = 1_000_000
 
@@ -166,6 +168,15 @@ def short_id(text: str) -> str:
     return f"{text[:SHORT_ID_HEAD]}…{text[-SHORT_ID_TAIL:]}"
 
 
+def prose(text: str) -> Markup:
+    """Return a sentence as a page shows it: what stands between backticks is code."""
+    plain, *rest = str(escape(text)).split("`")
+    if len(rest) % 2:
+        return Markup(escape(text))  # escaped; an odd backtick opens nothing
+    spans = [f"<code>{one}</code>" if at % 2 == 0 else one for at, one in enumerate(rest)]
+    return Markup(plain + "".join(spans))  # every part was escaped before
+
+
 def quantity(value: int | None, meter: str) -> str:
     """Return an amount of a meter of the usage log with its unit: "2 h GPU time"."""
     if value is None:
@@ -259,6 +270,7 @@ FILTERS: dict[str, Callable[..., str]] = {
     "utc_second": utc_second,
     "utc_time": utc_time,
     "short_id": short_id,
+    "prose": prose,
     "quantity": quantity,
     "meter_name": meter_name,
 }

@@ -26,6 +26,7 @@ from agent.allocations.runtime import (
     Pulling,
 )
 from agent.drivers import docker_request
+from agent.drivers.docker_silence import why_silent
 from agent.drivers.driver_thread import CallHung, DriverThread
 from agent.drivers.image_pull import PULLS_MAX, Event, ImagePull, pull_fault
 from protocol.manifest import Image, read_image
@@ -212,7 +213,7 @@ class _Channel:
             raise EngineFault("engine_error", _sentence(error)) from error
         except (DockerException, OSError) as error:  # what requests raises is an OSError too
             self._client = None
-            raise EngineUnreachable(str(error)[:MESSAGE_CHARACTERS_MAX]) from error
+            raise EngineUnreachable(f"{why_silent(error, self._url)}.") from error
 
 
 class _PullClient(docker.APIClient):

@@ -17,7 +17,6 @@ from protocol.manifest import (
 )
 from protocol.refusal import Refusal
 
-KEY_PATTERN = re.compile(r"[A-Za-z0-9_-]{8,64}", re.ASCII)
 COUNTRY_PATTERN = re.compile(r"[A-Z]{2}", re.ASCII)
 COUNT_MAX = 16
 COUNT_PATTERN = re.compile(r"[0-9]{1,2}", re.ASCII)
@@ -109,19 +108,6 @@ def chosen_name(image: str, key: str) -> str:
     tail = "".join(letter for letter in key.lower() if letter.isascii() and letter.isalnum())
     head = plain.strip("-")[:NAME_CHARACTERS_MAX].strip("-") or "workload"
     return f"{head}-{tail[-NAME_KEY_CHARACTERS:] or '0'}"
-
-
-def read_idempotency_key(key: str) -> str:
-    """Return the key under which a launch is done once; refuse one that is missing or odd."""
-    if KEY_PATTERN.fullmatch(key) is None:
-        raise Refusal(
-            code="idempotency_key_missing",
-            status=400,
-            message="Idempotency-Key: send 8 to 64 of A-Z, a-z, 0-9, _ and -.",
-            hint="Make one random key per launch and repeat it when you repeat the request.",
-            field="idempotency_key",
-        )
-    return key
 
 
 def _command(text: str) -> tuple[str, ...]:

@@ -263,7 +263,7 @@ def _policy(survey: Survey) -> Check:
 
 
 def _balance(survey: Survey, chosen: Choices) -> Check:
-    hourly = _hourly(chosen)
+    hourly = chosen.hourly_micros
     if not hourly:
         return Check("warn", "Balance: choose a shape first")
     if survey.available_micros >= hourly:

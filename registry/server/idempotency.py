@@ -18,6 +18,7 @@ from registry.server import queries
 from registry.server.session import actor, db, now_ms
 
 KEY_PATTERN = re.compile(r"[A-Za-z0-9_-]{8,64}", re.ASCII)
+BOUNDS = "It must be 8 to 64 of the letters A-Z and a-z, digits, - and _."
 KEPT_MS = DAY_MS
 BODY_CHARACTERS_MAX = 65_536
 NOT_ASKED = frozenset({"csrf_token", "idempotency_key"})
@@ -55,12 +56,20 @@ def once(work: Callable[[], Kept], *, key: str | None = None) -> Kept:
 def sent_key() -> str:
     """Return the key of this request; refuse one that is absent or not a key."""
     key = request.headers.get("Idempotency-Key") or request.form.get("idempotency_key", "")
-    if KEY_PATTERN.fullmatch(key) is None:
+    if not key:
         raise Refusal(
             code="idempotency_key_missing",
             status=400,
-            message="This request needs an idempotency key of 8 to 64 letters, digits, - and _.",
-            hint="Send the header Idempotency-Key with a value of your own, or reload the page.",
+            message="This request needs an idempotency key, and none was sent.",
+            hint="Send the header Idempotency-Key with a value of your own, or reload the page. "
+            f"{BOUNDS}",
+        )
+    if KEY_PATTERN.fullmatch(key) is None:
+        raise Refusal(
+            code="idempotency_key_invalid",
+            status=400,
+            message=f"The idempotency key of {len(key)} characters is none. {BOUNDS}",
+            hint="Make one random key per request and repeat it when you repeat the request.",
         )
     return key
 

@@ -82,7 +82,11 @@ def test_a_field_that_does_not_exist_is_refused_by_its_name(name: str) -> None:
         ({"working_directory": "/a b"}, "manifest_invalid", "working_directory"),
         ({"probe": {"kind": "exec", "port": 8080}}, "manifest_invalid", "probe.kind"),
         ({"probe": {"kind": "tcp", "port": 9999}}, "manifest_invalid", "probe.port"),
-        ({"probe": {"kind": "tcp", "port": 8080, "command": "x"}}, "manifest_invalid", "command"),
+        (
+            {"probe": {"kind": "tcp", "port": 8080, "command": "x"}},
+            "manifest_invalid",
+            "probe.command",
+        ),
         ({"scratch_mib": 0}, "manifest_invalid", "scratch_mib"),
         ({"serves": "grpc"}, "manifest_invalid", "serves"),
         ({"serves": "openai", "ports": []}, "manifest_invalid", "serves"),

@@ -13,6 +13,26 @@ NOW_MS = 1_795_173_420_123
 
 
 @pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Run `docker info` first.", "Run <code>docker info</code> first."),
+        ("`a` and `b`", "<code>a</code> and <code>b</code>"),
+        ("an odd ` stays", "an odd ` stays"),
+        ("<b>`<i>`</b>", "&lt;b&gt;<code>&lt;i&gt;</code>&lt;/b&gt;"),
+    ],
+)
+def test_what_stands_between_backticks_is_shown_as_code(text: str, shown: str) -> None:
+    assert str(show.prose(text)) == shown
+
+
+@given(st.text(alphabet="<>&\"'`ab", max_size=40))
+def test_no_sentence_brings_markup_of_its_own(text: str) -> None:
+    bare = str(show.prose(text)).replace("<code>", "").replace("</code>", "")
+
+    assert not set("<>\"'") & set(bare)
+
+
+@pytest.mark.parametrize(
     ("micros", "text"),
     [
         (0, "$0.00"),

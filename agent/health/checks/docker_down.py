@@ -5,6 +5,11 @@ from collections.abc import Iterator
 from agent.health.check import Check, Complaint
 from agent.health.facts import Facts
 
+REMEDY = (
+    "Install and start the engine (`systemctl enable --now docker`) and run the agent as root or "
+    "as a member of the group docker; `docker info` must answer that user."
+)
+
 
 def complaints(facts: Facts) -> Iterator[Complaint]:
     """Critical: without an engine there is nothing to sell."""
@@ -13,7 +18,7 @@ def complaints(facts: Facts) -> Iterator[Complaint]:
             severity="critical",
             subject="docker",
             detail=f"The container engine does not answer: {facts.docker_fault}",
-            remedy="Look at `systemctl status docker` and `docker info`, and start the engine.",
+            remedy=REMEDY,
         )
 
 

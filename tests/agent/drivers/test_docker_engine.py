@@ -236,8 +236,25 @@ def test_an_engine_that_is_not_there_is_unreachable(tmp_path: Path) -> None:
     async def scenario() -> None:
         engine = DockerEngine(node_id="n_x", url=f"unix://{tmp_path}/no.sock")
 
-        with pytest.raises(EngineUnreachable):
+        with pytest.raises(EngineUnreachable, match=f"there is no socket at {tmp_path}/no.sock"):
             await engine.list_containers()
+
+    asyncio.run(scenario())
+
+
+def test_an_engine_that_is_deaf_is_said_to_be_in_words(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(f"{tmp_path}/dead.sock")
+        engine = DockerEngine(node_id="n_x", url=f"unix://{tmp_path}/dead.sock")
+        with pytest.raises(EngineUnreachable, match=f"nothing listens at {tmp_path}/dead.sock"):
+            await engine.version()
+        engine = DockerEngine(node_id="n_x", url="tcp://127.0.0.1:9")
+        with pytest.raises(EngineUnreachable, match=r"nothing listens at tcp://127\.0\.0\.1:9"):
+            await engine.version()
+        engine = DockerEngine(node_id="n_x", url="tcp://no-such-host.invalid:9")
+        with pytest.raises(EngineUnreachable, match="no machine is known by the name"):
+            await engine.version()
 
     asyncio.run(scenario())
 

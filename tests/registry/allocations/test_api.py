@@ -1,6 +1,7 @@
 """The JSON API of the workloads."""
 
 import msgspec
+import pytest
 
 from cli.answers import Allocation, Answer
 from protocol.note import TYPE_COSIGNATURE, verifier_key
@@ -45,6 +46,39 @@ def test_a_launch_needs_a_key_of_its_own(market: Marketplace) -> None:
 
     assert answer.json is not None
     assert (answer.status_code, answer.json["error"]["code"]) == (400, "idempotency_key_missing")
+
+
+@pytest.mark.parametrize("key", ["abc", "x" * 65, "sp ace sp ace"])
+def test_a_key_that_is_none_is_told_its_bounds(market: Marketplace, key: str) -> None:
+    answer = market.customer().api().post("/api/v1/allocations", BODY, key=key)
+
+    assert answer.json is not None
+    error = answer.json["error"]
+    assert (answer.status_code, error["code"]) == (400, "idempotency_key_invalid")
+    assert f"of {len(key)} characters" in error["message"]
+    assert "8 to 64" in error["message"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [({"image": None}, "image"), ({"image": 7}, "image"), ({"working_directory": "x"}, "")],
+)
+def test_a_manifest_that_lacks_its_image_or_has_another_kind_is_told_which_field(
+    market: Marketplace, changes: dict[str, object], field: str
+) -> None:
+    manifest = {name: value for name, value in {"image": IMAGE, **changes}.items() if value}
+
+    answer = (
+        market.customer()
+        .api()
+        .post("/api/v1/allocations", {**BODY, "manifest": manifest}, key="program-launch-1")
+    )
+
+    assert answer.json is not None
+    error = answer.json["error"]
+    assert error["field"] == (field or "working_directory")
+    assert error["message"].startswith(error["field"])
+    assert "regex" not in error["message"]
 
 
 def test_a_launch_without_balance_names_what_limits_it(market: Marketplace) -> None:

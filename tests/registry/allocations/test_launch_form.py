@@ -9,7 +9,6 @@ from protocol.refusal import Refusal
 from registry.allocations.launch_form import (
     LaunchBody,
     chosen_name,
-    read_idempotency_key,
     read_launch_body,
     read_launch_fields,
 )
@@ -78,12 +77,6 @@ def test_what_the_manifest_does_not_know_cannot_be_asked_for(extra: str) -> None
         read_launch_body(body, key="key-12345678")
 
     assert refused.value.field == extra
-
-
-@pytest.mark.parametrize("key", ["", "short", "x" * 65, "sp ace sp ace", "emoji😀emoji"])
-def test_a_launch_needs_an_idempotency_key(key: str) -> None:
-    with pytest.raises(Refusal, match="idempotency_key_missing"):
-        read_idempotency_key(key)
 
 
 def test_a_country_and_a_site_together_are_refused() -> None:
