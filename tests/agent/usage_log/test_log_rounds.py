@@ -20,7 +20,7 @@ from agent.usage_log.operations import (
     next_batch,
     verify_part,
 )
-from protocol.merkle import EMPTY_FRONTIER
+from protocol.merkle import EMPTY_FRONTIER, leaf_hash
 from tests.agent.usage_log.rig import accept_all, fill, next_piece
 from tests.fakes.agent_store import DOMAIN, NODE_ID, migrated, sign, use
 
@@ -148,6 +148,6 @@ def damage_in_unit(db: Db, index: int, how: str) -> None:
         return
     db.write(FLIPPED, {"idx": index})
     if how == "both":
-        leaf = queries.leaf_hash(b"{}")
+        leaf = leaf_hash(b"{}")
         sql = "UPDATE usage_entry SET leaf = :leaf WHERE idx = :idx"
         db.write(sql, {"leaf": leaf, "idx": index})
