@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from protocol.canonical import Record, read_canonical
 from protocol.checkpoint import read_checkpoint, witness_name
 from protocol.clock import HOUR_MS, SECOND_MS
+from protocol.ids import is_id
 from protocol.merkle import leaf_hash, root_from_inclusion
 from protocol.note import cosigned_at_s, is_note_signed
 from protocol.price import Price, charge, price_at
@@ -13,6 +14,7 @@ from protocol.receipt import read_receipt, verify_receipt
 from protocol.refusal import LogRefused
 from protocol.usage import GPU_MS, REQUESTS
 from web.format import meter_name, money_exact, utc_time
+from web.view_models.billing import RecordRow
 from web.view_models.parts import Check, Fact
 
 MILLION = 1_000_000
@@ -117,16 +119,39 @@ def rated(record: Record, prices: Iterable[Price]) -> tuple[Price | None, int]:
     return price, charge(price, before=after - int(record["q"]), after=after)
 
 
-def last_use_index(
+def use_records(
     entries: Iterable[bytes], *, begin: int, is_wanted: Callable[[Record], bool]
-) -> int | None:
-    """Return the index of the last `use` record that is wanted; `begin` is that of the first."""
-    found = None
-    for index, raw in enumerate(entries, start=begin):
-        record = read_canonical(raw)
-        if record.get("k") == "use" and is_wanted(record):
-            found = index
-    return found
+) -> list[tuple[int, Record]]:
+    """Return the `use` records that are wanted with their index; `begin` is that of the first."""
+    read = enumerate(map(read_canonical, entries), start=begin)
+    return [(at, record) for at, record in read if record.get("k") == "use" and is_wanted(record)]
+
+
+def record_row(index: int, record: Record, prices: Iterable[Price], *, origin: str) -> RecordRow:
+    """Return a `use` record as one line behind a charge."""
+    owner = str(record["alc"])
+    return RecordRow(
+        index=index,
+        owner=owner,
+        owner_kind=owner_kind(owner),
+        owner_href=owner_href(owner),
+        from_at_ms=int(record["t0"]),
+        to_at_ms=int(record["t1"]),
+        quantity=int(record["q"]),
+        unit=str(record["m"]),
+        micros=rated(record, prices)[1],
+        href=f"/billing/receipts/{origin}/{index}",
+    )
+
+
+def owner_kind(owner: str) -> str:
+    """Return what an owner of usage is, in a word."""
+    return "Workload" if is_id(owner, "allocation") else "API key"
+
+
+def owner_href(owner: str) -> str:
+    """Return the page of an owner of usage."""
+    return f"/workloads/{owner}" if is_id(owner, "allocation") else "/access/api-keys"
 
 
 def _holds(text: str, trust: Trust) -> bool:

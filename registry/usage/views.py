@@ -22,14 +22,20 @@ from registry.usage.receipt_panel import (
     Trust,
     Verdict,
     entry_facts,
-    last_use_index,
+    owner_href,
+    owner_kind,
     price_words,
     rated,
+    record_row,
+    use_records,
     verdict,
 )
-from web.view_models.billing import ReceiptPage
+from web.view_models.billing import ReceiptPage, RecordsPage
 
 SRC_PATTERN = re.compile(r"log:(?P<origin>.+):(?P<begin>[0-9]+)-(?P<end>[0-9]+):(?P<tenant>[^:]+)")
+
+ROWS_MAX = 500
+"""Records listed behind one charge; their sum is over all."""
 
 pages = Blueprint("usage", __name__)
 
@@ -49,8 +55,9 @@ def show_receipt(origin: str, index: int) -> ResponseReturnValue:
         index=index,
         size=found.size,
         node=node.name,
-        workload=owner,
-        workload_href=f"/workloads/{owner}" if owner.startswith("a_") else "/access/api-keys",
+        owner=owner,
+        owner_kind=owner_kind(owner),
+        owner_href=owner_href(owner),
         from_at_ms=int(found.record["t0"]),
         to_at_ms=int(found.record["t1"]),
         quantity=int(found.record["q"]),
@@ -80,7 +87,7 @@ def download_receipt(origin: str, index: int) -> ResponseReturnValue:
 @pages.get("/billing/ledger/<int(max=9007199254740991):journal_id>/receipt")
 @signed_in
 def find_receipt(journal_id: int) -> ResponseReturnValue:
-    """Go on to the receipt of the last record that this entry of the ledger charges."""
+    """Return the records that this entry of the ledger charges; a single one's receipt at once."""
     require(actor(), "receipt.view")
     tenant_id = actor().tenant_id
     assert tenant_id is not None
@@ -93,10 +100,23 @@ def find_receipt(journal_id: int) -> ResponseReturnValue:
             raise not_found("This receipt")
         begin, end = int(place["begin"]), int(place["end"])
         entries = list_entries(db(), log, begin, end)
-        index = last_use_index(entries, begin=begin, is_wanted=_is_own)
-    if index is None:
+        records = use_records(entries, begin=begin, is_wanted=_is_own)
+        prices = list_prices(db(), sorted({str(record["sku"]) for _, record in records}))
+        node = get_node(db(), log.node_id)
+    if not records:
         raise not_found("This receipt")
-    return redirect(f"/billing/receipts/{log.origin}/{index}", code=303)
+    if len(records) == 1:
+        return redirect(f"/billing/receipts/{log.origin}/{records[0][0]}", code=303)
+    rows = [record_row(at, record, prices, origin=log.origin) for at, record in records]
+    page = RecordsPage(
+        at_ms=lines[0].at_ms,
+        node=node.name,
+        rows=tuple(rows[:ROWS_MAX]),
+        count=len(rows),
+        micros=sum(row.micros for row in rows),
+        charged_micros=-lines[0].micros,
+    )
+    return render_template("registry/billing/records.html", page=page, shell=shell())
 
 
 def _proven(origin: str, index: int) -> tuple[Log, str, Verdict]:

@@ -20,7 +20,15 @@ from tests.web.sample_parts import (
     spend,
 )
 from web.view_models.allocations import WorkloadPage, WorkloadsPage
-from web.view_models.billing import BalancePage, HeldRow, LedgerPage, ReceiptPage, StopRow
+from web.view_models.billing import (
+    BalancePage,
+    HeldRow,
+    LedgerPage,
+    ReceiptPage,
+    RecordRow,
+    RecordsPage,
+    StopRow,
+)
 from web.view_models.overview import HomePage, SearchHit, SetupStep, SiteTile
 from web.view_models.parts import Check, Fact, Paging
 from web.view_models.problems import ErrorPage
@@ -138,7 +146,8 @@ RECEIPT = ReceiptPage(
     104_230,
     104_231,
     "nbo-telecom-1-gpu01",
-    "train-sw-llm",
+    "a_00001",
+    "Workload",
     "/workloads/a_00001",
     NOW_MS - MINUTE_MS,
     NOW_MS,
@@ -154,6 +163,28 @@ RECEIPT = ReceiptPage(
     ),
     (Fact("alc", "a_00001", "code"), Fact("cum", 7_200_000, "count"), Fact("m", "gpu.ms", "code")),
     "/billing/receipts/cloud.example/log/n_1/0/104230?as=proof",
+)
+RECORDS = RecordsPage(
+    at_ms=NOW_MS,
+    node="nbo-telecom-1-gpu01",
+    rows=tuple(
+        RecordRow(
+            index=at,
+            owner="a_00001" if at % 2 else "k_00001",
+            owner_kind="Workload" if at % 2 else "API key",
+            owner_href="/workloads/a_00001",
+            from_at_ms=NOW_MS - MINUTE_MS,
+            to_at_ms=NOW_MS,
+            quantity=60_000 if at % 2 else 12,
+            unit="gpu.ms" if at % 2 else "tok.out",
+            micros=30_833,
+            href=f"/billing/receipts/cloud.example/log/n_1/0/{at}",
+        )
+        for at in range(104_000, 104_500)
+    ),
+    count=4_096,
+    micros=4_096 * 30_833,
+    charged_micros=4_000 * 30_833,
 )
 NOT_FOUND = ErrorPage(
     404,

@@ -104,5 +104,6 @@ def _money() -> Scenes:
     yield "ledger", Scene(f"{room}/ledger.html", pages.LEDGER, ledger)
     yield "ledger-empty", Scene(f"{room}/ledger.html", LedgerPage(NOW_MS, ()), ledger)
     yield "receipt", Scene(f"{room}/receipt.html", pages.RECEIPT, ledger)
+    yield "records", Scene(f"{room}/records.html", pages.RECORDS, ledger)
     doubtful = replace(pages.RECEIPT, verified=False, checks=(Check("bad", "The root differs."),))
     yield "receipt-refused", Scene(f"{room}/receipt.html", doubtful, ledger)

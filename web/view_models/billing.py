@@ -81,8 +81,9 @@ class ReceiptPage:
     index: int
     size: int
     node: str
-    workload: str
-    workload_href: str
+    owner: str
+    owner_kind: str
+    owner_href: str
     from_at_ms: int
     to_at_ms: int
     quantity: int
@@ -93,6 +94,39 @@ class ReceiptPage:
     checks: tuple[Check, ...]
     entry: tuple[Fact, ...]
     raw_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordRow:
+    """One signed record behind a charge; micros is what it comes to by its price."""
+
+    index: int
+    owner: str
+    owner_kind: str
+    owner_href: str
+    from_at_ms: int
+    to_at_ms: int
+    quantity: int
+    unit: str
+    micros: int
+    href: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordsPage:
+    """GET /billing/ledger/{journal}/receipt, where the line sums several records.
+
+    rows            the first of `count` records
+    micros          what all of them come to
+    charged_micros  what the line charges; the rest is borne by us
+    """
+
+    at_ms: int
+    node: str
+    rows: tuple[RecordRow, ...]
+    count: int
+    micros: int
+    charged_micros: int
 
 
 @dataclass(frozen=True, slots=True)

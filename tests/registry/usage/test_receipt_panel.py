@@ -7,17 +7,21 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from protocol.checkpoint import Checkpoint, cosignature, log_origin, signed_checkpoint, witness_name
 from protocol.clock import HOUR_MS
+from protocol.ids import new_id
 from protocol.merkle import leaf_hash
-from protocol.price import Price
+from protocol.price import Price, charge
 from protocol.receipt import Receipt, receipt_text
 from protocol.signing import public_bytes
-from protocol.usage import Use, entry_bytes
+from protocol.usage import Closed, Use, entry_bytes
 from registry.usage.receipt_panel import (
     Trust,
     entry_facts,
-    last_use_index,
+    owner_href,
+    owner_kind,
     price_words,
     rated,
+    record_row,
+    use_records,
     verdict,
 )
 
@@ -93,12 +97,30 @@ def test_every_name_of_a_record_is_shown() -> None:
     assert {fact.kind for fact in facts} <= {"text", "code", "count", "time"}
 
 
-def test_the_last_wanted_use_is_found_among_other_entries() -> None:
+def test_the_wanted_uses_are_found_among_other_entries_and_sum_to_their_stream() -> None:
     other = entry_bytes(replace(USE, tenant_id="t_2"))
-    entries = [entry_bytes(USE), other, entry_bytes(replace(USE, cumulative=120_000)), other]
+    later = replace(USE, begin_ms=USE.end_ms, end_ms=USE.end_ms + 60_000, cumulative=150_000)
+    entries = [entry_bytes(USE), other, entry_bytes(later), entry_bytes(Closed("a_1", 1, "gone"))]
+    prices = [Price("h100", "gpu.ms", 1, 2_500_001, HOUR_MS, 0)]
 
-    assert last_use_index(entries, begin=10, is_wanted=lambda one: one["ten"] == "t_1") == 12
-    assert last_use_index(entries, begin=0, is_wanted=lambda one: one["ten"] == "t_3") is None
+    found = use_records(entries, begin=10, is_wanted=lambda one: one["ten"] == "t_1")
+    rows = [record_row(at, record, prices, origin=ORIGIN) for at, record in found]
+
+    assert [row.index for row in rows] == [10, 12]
+    assert sum(row.micros for row in rows) == charge(prices[0], before=30_000, after=150_000)
+    assert rows[1].href == f"/billing/receipts/{ORIGIN}/12"
+    assert use_records(entries, begin=0, is_wanted=lambda one: one["ten"] == "t_3") == []
+
+
+def test_an_owner_is_named_for_what_it_is() -> None:
+    allocation = new_id("allocation", now_ms=0, entropy=bytes(12))
+    key = new_id("api_key", now_ms=0, entropy=bytes(12))
+
+    assert (owner_kind(allocation), owner_href(allocation)) == (
+        "Workload",
+        f"/workloads/{allocation}",
+    )
+    assert (owner_kind(key), owner_href(key)) == ("API key", "/access/api-keys")
 
 
 def _text(
