@@ -39,6 +39,7 @@ PREFIXES = {
     "top_up": "tu",
     "refund": "rf",
     "incident": "i",
+    "payout": "po",
 }
 ENTROPY_BYTES = 12
 ID_CHARACTERS = 29

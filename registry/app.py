@@ -31,6 +31,7 @@ from registry.allocations.views import pages as allocations_pages
 from registry.auto_top_up.views import pages as auto_top_up_pages
 from registry.catalogue.api import api as catalogue_api
 from registry.config import Config, database_url, read_secret
+from registry.drivers.bank_payouts import BankPayouts
 from registry.drivers.keyfile import read_key
 from registry.drivers.mail import OutboxMail, SmtpMail
 from registry.drivers.stripe_payments import StripePayments
@@ -55,6 +56,7 @@ from registry.payment_events.api import EXTENSION as WEBHOOKS
 from registry.payment_events.api import Webhooks
 from registry.payment_events.api import api as payment_events_api
 from registry.payments.provider import Payments
+from registry.payouts.sender import PayoutSender
 from registry.server.application import Application, new_application
 from registry.server.page import ShellSources
 from registry.server.session import Actor, Asked, Frame
@@ -232,6 +234,12 @@ def webhooks_of(config: Config, payments: Payments | None) -> Webhooks:
         livemode=stripe is not None and stripe.livemode,
         account="" if stripe is None else stripe.account,
     )
+
+
+def payout_senders() -> dict[str, PayoutSender]:
+    """Return who pays sites, by the name that destinations use."""
+    by_bank = BankPayouts()
+    return {by_bank.name: by_bank}
 
 
 def sync_policy(config: Config, settings: Settings) -> SyncPolicy:

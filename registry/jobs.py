@@ -9,23 +9,26 @@ import logging
 import secrets
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from types import FrameType
 
-from protocol.clock import DAY_MS, MINUTE_MS, SECOND_MS, Clock
+from protocol.clock import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Clock
 from protocol.ids import ENTROPY_BYTES, new_id
 from protocol.refusal import Fault, Refusal
 from registry.accounts.queries import forget_old
 from registry.adjustments.operations import expire_grants, mature_shares
-from registry.app import payments_of, wall_ms
+from registry.app import payments_of, payout_senders, wall_ms
 from registry.auto_top_up.loop import charge_low
 from registry.config import Config, database_url
 from registry.leases.operations import release_overdue
 from registry.nodes.queries import forget_nonces
 from registry.payment_events.loop import work_on_waiting
 from registry.payments.provider import Payments
+from registry.payouts.loop import send_waiting
+from registry.payouts.operations import start_payouts
+from registry.payouts.sender import PayoutSender
 from registry.refunds.loop import send_asked
 from registry.server.queries import forget_expired, hold_duty
 from registry.settlement.loop import settle_open
@@ -133,6 +136,20 @@ def _with(
     return work(database, payments, at)
 
 
+def payout_errands(senders: Mapping[str, PayoutSender]) -> tuple[Errand, ...]:
+    """Return what is done about payouts: they are made, and handed to whoever pays."""
+    accounts = {name: sender.account for name, sender in senders.items()}
+
+    def start(database: Database, now_ms: int) -> int:
+        made = database.run(start_payouts, accounts=accounts, now_ms=now_ms, new_id=_new_id)
+        return len(made)
+
+    def send(database: Database, now_ms: int) -> int:
+        return send_waiting(database, senders, now_ms)
+
+    return Errand("payouts", HOUR_MS, start), Errand("payouts_sent", MINUTE_MS, send)
+
+
 class Duty:
     """Does each job when it is due, for as long as this process holds the duty."""
 
@@ -184,7 +201,7 @@ def run_jobs(config: Config, *, holder: str) -> None:
     signal.signal(signal.SIGINT, end)
     database = Database(database_url(config))
     check_schema(database)
-    errands = payment_errands(payments_of(config))
+    errands = (*payment_errands(payments_of(config)), *payout_errands(payout_senders()))
     duty = Duty(database, holder=holder, clock=wall_ms, errands=errands)
     try:
         while not stop.is_set():

@@ -30,6 +30,7 @@ from registry.ledger.operations import verify as verify_books
 from registry.nodes.contact import FINDING_CODES
 from registry.nodes.operations import note_contact, spend_nonce
 from registry.nodes.queries import Node, find_node_by_key, get_node
+from registry.payouts.operations import expected_journals
 from registry.store.database import Db
 from registry.sync.answer import (
     KEY_SET_LIFE_MS,
@@ -196,7 +197,7 @@ def verify_everything(
         return get_node(db, node_id).site_id, site_share_basis_points
 
     books = verify_books(db)
-    unfounded = verify_founded(db, {})
+    unfounded = verify_founded(db, expected_journals(db))
     usage = verify_usage(
         db,
         surroundings=surroundings(list_owners=list_owners, list_prices=list_prices),

@@ -116,10 +116,11 @@ COMPOSITION: dict[str, frozenset[str]] = {
     ),
     # __main__: the command, and what to install where its extra is missing.
     # governing: the commands that say on which terms an organization may spend.
-    # money_commands: what came in, grants, credit, tax, and setting the books right.
+    # money_commands: what came in, grants, credit, tax, and setting the books right;
+    # payout_commands: what sites are paid.
     "registry": frozenset(
         {"__init__", "cli", "commands", "governing", "money_commands", "config", "app", "jobs"}
-        | {"wsgi", "__main__"}
+        | {"payout_commands", "wsgi", "__main__"}
     ),
 }
 DRIVER_USERS = frozenset(
@@ -199,6 +200,7 @@ HOMES: dict[str, Home] = {
             "registry/commands.py",
             "registry/governing.py",
             "registry/money_commands.py",
+            "registry/payout_commands.py",
             "cli/",
         ),
     ),
@@ -232,6 +234,7 @@ HOMES: dict[str, Home] = {
             "registry/cli.py",
             "registry/commands.py",
             "registry/money_commands.py",
+            "registry/payout_commands.py",
             "cli/",
         ),
     ),
