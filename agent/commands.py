@@ -176,7 +176,7 @@ async def serve_echo(*, port: int, delay_ms: int) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         with suppress(NotImplementedError):
             loop.add_signal_handler(number, stop.set)
-    app = demo_app(delay_ms=delay_ms, new_id=fresh_id)
+    app = demo_app(delay_ms=delay_ms, new_id=fresh_id, clock=wall_ms)
     async with serving(app, open_socket("127.0.0.1", port)):
         await stop.wait()
 

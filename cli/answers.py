@@ -56,6 +56,33 @@ class Balance(msgspec.Struct, frozen=True):
     runway_ms: int | None = None
 
 
+class Place(msgspec.Struct, frozen=True):
+    """A site with room for a shape."""
+
+    id: str
+    name: str
+    country: str
+    free: int
+
+
+class Shape(msgspec.Struct, frozen=True):
+    """A shape on sale; hourly_micros: None while it has no price."""
+
+    id: str
+    name: str
+    accelerator: str
+    accelerators: int
+    simulated: bool
+    hourly_micros: int | None
+    currency: str
+    free: int
+    cpu_milli: int = 0
+    memory_mib: int = 0
+    disk_mib: int = 0
+    unavailable: str = ""
+    sites: tuple[Place, ...] = ()
+
+
 class Event(msgspec.Struct, frozen=True):
     """One step of the state path."""
 

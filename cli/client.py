@@ -8,10 +8,14 @@ import msgspec
 from cli.answers import Answer, ModelList, Problem
 from cli.exits import Stopped, stopped
 from cli.session import Session
+from protocol.exits import RETRYABLE
 
 T = TypeVar("T")
 
 TIMEOUT_S = 30.0
+GATEWAY_ERRORS = frozenset({502, 504})
+"""A proxy before the registry did not reach it."""
+
 USER_AGENT = "outstation-cli"
 
 
@@ -59,7 +63,9 @@ class Client:
             raise stopped(
                 "unreachable",
                 f"{self._http.base_url} does not answer ({type(error).__name__}).",
-                "Check the address with `outstation whoami`, or your network.",
+                f"Check your network, or whether {self._http.base_url} opens in a browser; "
+                "`outstation login --url URL` sets another address.",
+                retryable=True,
             ) from None
 
     def _answer(self, response: httpx.Response, kind: type[T]) -> Answer[T]:
@@ -94,5 +100,7 @@ class Client:
         return stopped(
             "unreachable",
             f"{self._http.base_url} answered {response.status_code}, not as a registry does.",
-            "Check the address: it is the one you open in the browser.",
+            "Check the address: it is the one you open in the browser. "
+            "`outstation login --url URL` sets another.",
+            retryable=response.status_code in RETRYABLE or response.status_code in GATEWAY_ERRORS,
         )

@@ -10,7 +10,7 @@ from typing import TextIO
 import click
 
 from cli import show
-from cli.answers import Allocation, Balance, Me
+from cli.answers import Allocation, Balance, Me, Shape
 from cli.client import Client
 from cli.exits import stopped
 from cli.receipts import receipts, verify
@@ -76,7 +76,22 @@ def whoami(*, as_json: bool) -> None:
 
 
 @click.command()
-@click.option("--sku", help="Shape, as in the catalogue; needed here or in the launch file.")
+@json_option
+def gpus(*, as_json: bool) -> None:
+    """List the shapes on sale: id for --sku, GPUs, price per hour, and where they are free."""
+    answer = Client(read_session()).get("/api/v1/gpus", tuple[Shape, ...])
+    found = answer.data or ()
+    if as_json:
+        show.show_json(found, answer.request_id)
+    elif found:
+        show.show_shapes(found)
+        show.hint("Launch one with `outstation launch --sku ID --image NAME@sha256:…`.")
+    else:
+        show.hint("Nothing is on sale yet.")
+
+
+@click.command()
+@click.option("--sku", help="Shape, as `outstation gpus` lists them; needed here or in the file.")
 @click.option("--image", help="Image by digest: name@sha256:…; needed here or in the file.")
 @click.option("--name", help="Name of the workload: a-z, 0-9 and -.  [default: of its image]")
 @click.option("--country", help="Two-letter country the work must stay in.")
@@ -114,7 +129,9 @@ def launch(
         if environment:
             manifest["environment"] = dict(_environment(line) for line in environment)
     if not body.get("sku"):
-        raise click.UsageError("Missing --sku, or `sku` in the launch file.")
+        raise click.UsageError(
+            "Missing --sku, or `sku` in the launch file; `outstation gpus` lists the shapes."
+        )
     key = idempotency_key or uuid.uuid4().hex
     show.hint(f"Idempotency key {key}")
     client = Client(read_session())
@@ -208,6 +225,7 @@ COMMANDS = (
     login,
     logout,
     whoami,
+    gpus,
     launch,
     list_,
     show_,

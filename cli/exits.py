@@ -16,6 +16,6 @@ class Stopped(click.ClickException):
         self.code = exit_code(problem.code, status)
 
 
-def stopped(code: str, message: str, hint: str) -> Stopped:
-    """Return the end of a command for a reason of our own."""
-    return Stopped(Problem(code=code, message=message, hint=hint))
+def stopped(code: str, message: str, hint: str, *, retryable: bool = False) -> Stopped:
+    """Return the end of a command for a reason of our own.  retryable: later it may succeed"""
+    return Stopped(Problem(code=code, message=message, hint=hint, retryable=retryable))

@@ -9,7 +9,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from cli.answers import Allocation, Balance
+from cli.answers import Allocation, Balance, Shape
 from cli.exits import Stopped
 from protocol.clock import SECOND_MS
 from protocol.money import show_amount
@@ -63,6 +63,26 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, right: 
         table.add_row(*row)
     # A table that is too wide runs on: an id that is cut is of no use to anyone.
     Console(highlight=False, width=LINE_CHARACTERS_MAX).print(table, crop=False)
+
+
+def show_shapes(found: Sequence[Shape]) -> None:
+    """Write the shapes on sale as a table; those that cannot be launched now say why."""
+    show_table(
+        ("ID", "GPUS", "FREE WHERE", "FREE", "PER HOUR"),
+        [
+            (
+                one.id,
+                f"{one.accelerators} x {one.accelerator}"
+                + (" (simulated)" if one.simulated else ""),
+                ", ".join(f"{place.name} {place.country}" for place in one.sites)
+                or one.unavailable,
+                str(one.free),
+                "-" if one.hourly_micros is None else show_amount(one.hourly_micros, one.currency),
+            )
+            for one in found
+        ],
+        right=2,
+    )
 
 
 def show_allocations(found: Sequence[Allocation]) -> None:

@@ -23,8 +23,8 @@ from registry.accounts.views import EXTENSION as SIGN_IN
 from registry.accounts.views import SignIn
 from registry.accounts.views import pages as accounts_pages
 from registry.allocations.api import api as allocations_api
+from registry.allocations.fleet import Market
 from registry.allocations.offers import MARKET
-from registry.allocations.operations import Market
 from registry.allocations.panels import workload_row
 from registry.allocations.seen import BLOCKING
 from registry.allocations.views import pages as allocations_pages

@@ -43,6 +43,15 @@ class NavGroup:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """A page that the navigation leads to, entry or tab.  within: its group or its entry"""
+
+    label: str
+    within: str
+    href: str
+
+
+@dataclass(frozen=True, slots=True)
 class _Row:
     group: str
     label: str
@@ -92,6 +101,17 @@ def navigation(roles: Collection[str], path: str) -> tuple[NavGroup, ...]:
         NavGroup(label if len(entries) > 1 else "", tuple(entries))
         for label, entries in groups.items()
     )
+
+
+def places(roles: Collection[str]) -> tuple[Place, ...]:
+    """Return every page that somebody with these roles is led to, each address once."""
+    found: dict[str, Place] = {}
+    for row in _ROWS:
+        if row.roles.intersection(roles):
+            found[row.href] = Place(row.label, row.group, row.href)
+            for label, href in row.tabs:
+                found.setdefault(href, Place(label, row.label, href))
+    return tuple(found.values())
 
 
 def page_tabs(path: str) -> tuple[Tab, ...]:

@@ -22,12 +22,14 @@ from agent.demo_echo.echo import (
 )
 from agent.server.app import make_app
 from agent.server.limits import read_body
-from protocol.clock import SECOND_MS
+from protocol.clock import SECOND_MS, Clock
 from protocol.ids import NewId
 from protocol.wire import decode, encode
 
 CONTEXT_TOKENS = 32_768
 OUTPUTS_MAX = 16
+MADE_AT_S = 1_761_955_200
+"""When the model was made, as /v1/models tells it: 1 November 2025."""
 
 routes = web.RouteTableDef()
 
@@ -51,6 +53,27 @@ class Demo:
 
     totals: Totals
     delay_ms: int
+    new_id: NewId
+    clock: Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What every object of one answer says of it: the chunks of a stream are one answer."""
+
+    completion_id: str
+    created_at_ms: int
+    chat: bool
+
+    def of(self, kind: str, choices: list[dict[str, object]]) -> dict[str, object]:
+        """Return an object of this answer.  kind: of a chat; a text completion has one kind"""
+        return {
+            "id": self.completion_id,
+            "object": kind if self.chat else "text_completion",
+            "created": self.created_at_ms // SECOND_MS,
+            "model": MODEL,
+            "choices": choices,
+        }
 
 
 DEMO: web.AppKey[Demo] = web.AppKey("demo")
@@ -118,10 +141,10 @@ class _EmbeddingWish(msgspec.Struct):
     dimensions: Annotated[int, msgspec.Meta(ge=1, le=DIMENSIONS_MAX)] | None = None
 
 
-def demo_app(*, delay_ms: int, new_id: NewId) -> web.Application:
+def demo_app(*, delay_ms: int, new_id: NewId, clock: Clock) -> web.Application:
     """Return the server's application."""
     app = make_app([routes], new_id=new_id)
-    app[DEMO] = Demo(Totals(), delay_ms)
+    app[DEMO] = Demo(Totals(), delay_ms, new_id, clock)
     return app
 
 
@@ -131,7 +154,7 @@ async def list_models(_request: web.Request) -> web.Response:
     model = {
         "id": MODEL,
         "object": "model",
-        "created": 0,
+        "created": MADE_AT_S,
         "owned_by": "outstation demo, no real model",
         "max_model_len": CONTEXT_TOKENS,
     }
@@ -180,8 +203,10 @@ async def _completed(request: web.Request, *, chat: bool) -> web.StreamResponse:
     wish = decode(await read_body(request), _Wish)
     demo.totals.requests += 1
     demo.totals.prompt_tokens += wish.tokens_in()
+    prefix = "chatcmpl" if chat else "cmpl"
+    frame = Frame(f"{prefix}-{demo.new_id('request')}", demo.clock(), chat)
     if wish.stream:
-        return await _streamed(request, wish, chat=chat)
+        return await _streamed(request, wish, frame)
     echoes = wish.echoes()
     tokens_out = sum(len(answer.tokens) for answer in echoes)
     await _paused(demo, tokens_out)
@@ -190,11 +215,11 @@ async def _completed(request: web.Request, *, chat: bool) -> web.StreamResponse:
         _choice(at, "".join(answer.tokens), answer.finish_reason, chat=chat)
         for at, answer in enumerate(echoes)
     ]
-    answer = _frame(chat, "chat.completion", choices)
+    answer = frame.of("chat.completion", choices)
     return _json(answer | {"usage": _usage(wish.tokens_in(), tokens_out)})
 
 
-async def _streamed(request: web.Request, wish: _Wish, *, chat: bool) -> web.StreamResponse:
+async def _streamed(request: web.Request, wish: _Wish, frame: Frame) -> web.StreamResponse:
     """Send one event per token; what was sent counts, also if the reader then leaves."""
     demo = request.app[DEMO]
     response = web.StreamResponse()
@@ -205,14 +230,15 @@ async def _streamed(request: web.Request, wish: _Wish, *, chat: bool) -> web.Str
         for at, answer in enumerate(wish.echoes()):
             for token in answer.tokens:
                 await _paused(demo, 1)
-                await response.write(_event(_frame(chat, _CHUNK, [_delta(at, token, chat=chat)])))
+                delta = _delta(at, token, chat=frame.chat)
+                await response.write(_event(frame.of(_CHUNK, [delta])))
                 sent += 1
                 demo.totals.completion_tokens += 1
-            last = _delta(at, None, finish_reason=answer.finish_reason, chat=chat)
-            await response.write(_event(_frame(chat, _CHUNK, [last])))
+            last = _delta(at, None, finish_reason=answer.finish_reason, chat=frame.chat)
+            await response.write(_event(frame.of(_CHUNK, [last])))
         if wish.wants_usage():
             usage = {"usage": _usage(wish.tokens_in(), sent)}
-            await response.write(_event(_frame(chat, _CHUNK, []) | usage))
+            await response.write(_event(frame.of(_CHUNK, []) | usage))
         await response.write(b"data: [DONE]\n\n")
     except ConnectionError:
         demo.totals.aborted += 1
@@ -225,16 +251,6 @@ _CHUNK = "chat.completion.chunk"
 async def _paused(demo: Demo, tokens: int) -> None:
     if demo.delay_ms:
         await asyncio.sleep(tokens * demo.delay_ms / SECOND_MS)
-
-
-def _frame(chat: bool, kind: str, choices: list[dict[str, object]]) -> dict[str, object]:
-    return {
-        "id": "demo-echo",
-        "object": kind if chat else "text_completion",
-        "created": 0,
-        "model": MODEL,
-        "choices": choices,
-    }
 
 
 def _choice(at: int, text: str, finish_reason: str, *, chat: bool) -> dict[str, object]:

@@ -53,7 +53,7 @@ def read_key(ring: KeyRing | None, authorization: str | None, *, now_ms: int) ->
             code="key_expired",
             status=401,
             message="This API key has expired.",
-            hint="Create a new key under API keys and use that.",
+            hint="Create a new key on the page Keys and use that.",
             limit_source="key",
         )
     return fact
@@ -82,7 +82,7 @@ def _unknown(message: str) -> Refusal:
         code="invalid_api_key",
         status=401,
         message=message,
-        hint="Send Authorization: Bearer ok_… with a key from the page API keys.",
+        hint="Send Authorization: Bearer ok_… with a key from the page Keys.",
     )
 
 

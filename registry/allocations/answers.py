@@ -1,9 +1,10 @@
-"""What the JSON API says of an allocation."""
+"""What the JSON API says of an allocation, and of the shapes it can have."""
 
 from collections.abc import Iterable
 
 import msgspec
 
+from registry.allocations.offers import Offer
 from registry.allocations.seen import SeenAllocation, SeenEvent
 
 CURRENCY = "USD"
@@ -48,6 +49,59 @@ class AllocationAnswer(msgspec.Struct, frozen=True):
     no_contact_since_ms: int | None
     events: tuple[EventAnswer, ...] = ()
     receipts: tuple[str, ...] = ()
+
+
+class PlaceAnswer(msgspec.Struct, frozen=True):
+    """A site with room, and how many of the shape fit there."""
+
+    id: str
+    name: str
+    country: str
+    free: int
+
+
+class ShapeAnswer(msgspec.Struct, frozen=True):
+    """A shape on sale, as a launch names it by `id`.
+
+    hourly_micros  None while no price is in force
+    unavailable    why it cannot be launched now, in words; empty when it can
+    """
+
+    id: str
+    name: str
+    accelerator: str
+    accelerators: int
+    cpu_milli: int
+    memory_mib: int
+    disk_mib: int
+    simulated: bool
+    hourly_micros: int | None
+    currency: str
+    free: int
+    unavailable: str
+    sites: tuple[PlaceAnswer, ...] = ()
+
+
+def shape_answer(offer: Offer) -> ShapeAnswer:
+    """Return what is said of a shape."""
+    return ShapeAnswer(
+        id=offer.sku_id,
+        name=offer.name,
+        accelerator=offer.accelerator_model,
+        accelerators=offer.accelerator_count,
+        cpu_milli=offer.cpu_milli,
+        memory_mib=offer.memory_mib,
+        disk_mib=offer.disk_mib,
+        simulated=offer.simulated,
+        hourly_micros=offer.hourly_micros,
+        currency=CURRENCY,
+        free=offer.free,
+        unavailable=offer.unavailable,
+        sites=tuple(
+            PlaceAnswer(place.site_id, place.site, place.country, place.free)
+            for place in offer.places
+        ),
+    )
 
 
 def allocation_answer(

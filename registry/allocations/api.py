@@ -7,11 +7,11 @@ from protocol.checkpoint import log_origin, witness_name
 from protocol.note import TYPE_COSIGNATURE, verifier_key
 from protocol.signing import public_bytes
 from registry.allocations import operations, queries
-from registry.allocations.answers import AllocationAnswer, allocation_answer
+from registry.allocations.answers import AllocationAnswer, allocation_answer, shape_answer
 from registry.allocations.filter import read_filter
+from registry.allocations.fleet import Market
 from registry.allocations.launch_form import LaunchBody, read_launch_body
 from registry.allocations.offers import MARKET
-from registry.allocations.operations import Market
 from registry.allocations.seen import SeenAllocation
 from registry.server.envelope import answered, read_body
 from registry.server.idempotency import Kept, once, sent_key
@@ -24,6 +24,16 @@ from registry.usage.queries import find_log, list_costs
 LISTED_MAX = 200
 
 api = Blueprint("allocations_api", __name__)
+
+
+@api.get("/api/v1/gpus")
+@with_api_key
+def list_gpus() -> ResponseReturnValue:
+    """Answer every shape on sale: its id, what it holds, its price an hour, where it is free."""
+    require(actor(), "sku.list")
+    with db().reading():
+        sold = operations.on_sale(db(), _tenant_id(), market=_market(), now_ms=now_ms())
+    return answered([shape_answer(offer) for offer in sold.offers])
 
 
 @api.get("/api/v1/allocations")
@@ -110,18 +120,28 @@ def _listed(tab: str) -> list[SeenAllocation]:
 def _launched() -> Kept:
     who = actor()
     assert who.project_id is not None
-    market = current_app.extensions[MARKET](db())
-    assert isinstance(market, Market)
     made = operations.launch(
         db(),
         read_launch_body(read_body(LaunchBody), key=sent_key()),
         actor=who,
         project_id=who.project_id,
-        market=market,
+        market=_market(),
         now_ms=now_ms(),
         new_id=new_id,
     )
     return Kept(201, made.allocation_id)
+
+
+def _tenant_id() -> str:
+    tenant_id = actor().tenant_id
+    assert tenant_id is not None
+    return tenant_id
+
+
+def _market() -> Market:
+    market = current_app.extensions[MARKET](db())
+    assert isinstance(market, Market)
+    return market
 
 
 def _released(allocation_id: str) -> Kept:

@@ -1,6 +1,6 @@
 """A filter as it is typed above the list of workloads: `state:active site:nbo name:train`.
 
-A term without a known name in front looks in the names of workloads; all terms must match.
+A term without a known name in front looks in names, and for what ids begin with; all must match.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ TERMS_MAX = 10
 
 @dataclass(frozen=True, slots=True)
 class WorkloadFilter:
-    """What to look for; each text is part of a name, in small letters.
+    """What to look for; each text is part of a name, or begins an id.
 
     states  None for any; empty when a typed state is none there is
     """

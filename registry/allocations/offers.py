@@ -1,7 +1,7 @@
 """What can be launched now and what it would cost, as the launch page asks it."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from protocol.manifest import Manifest
 from protocol.price import Price, hourly_micros, price_at
@@ -13,12 +13,23 @@ MARKET = "outstation-market"
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """A site with room.  free: how many of a shape fit there"""
+
+    site_id: str
+    site: str
+    country: str
+    free: int
+
+
+@dataclass(frozen=True, slots=True)
 class Offer:
     """A SKU on sale.
 
     hourly_micros   None while no price is in force
     free, sites     how many of its shape fit on nodes that could take them now, at how many sites
     most            how many fit on the node with the most room when nothing else runs there
+    places          where they are free
     """
 
     sku_id: str
@@ -34,6 +45,7 @@ class Offer:
     free: int = 0
     sites: int = 0
     most: int = 0
+    places: tuple[Place, ...] = ()
 
     @property
     def unavailable(self) -> str:
@@ -101,18 +113,22 @@ def refusals(wish: Wish, candidates: Iterable[Candidate]) -> tuple[WhyNot, ...] 
     return tuple(reasons)
 
 
-def room(offer: Offer, candidates: Iterable[Candidate]) -> tuple[int, int, int]:
-    """Return how many of the shape are free, at how many sites, and the most one node can hold."""
+def with_room(offer: Offer, candidates: Iterable[Candidate]) -> Offer:
+    """Return the offer with where it is free, and the most of it that one node can hold."""
     one = wish_for(offer, 1, country=None, site_id=None)
     free = most = 0
-    sites = set()
+    places: dict[str, Place] = {}
     for node in candidates:
         if node.simulated is offer.simulated:
             most = max(most, node.total // offer.accelerator_count)
         if why_not(one, node) is None:
-            free += node.free // offer.accelerator_count
-            sites.add(node.site_id)
-    return free, len(sites), most
+            fits = node.free // offer.accelerator_count
+            free += fits
+            found = places.get(node.site_id)
+            fits += found.free if found else 0
+            places[node.site_id] = Place(node.site_id, node.site_name, node.country, fits)
+    where = tuple(sorted(places.values(), key=lambda place: (place.site, place.site_id)))
+    return replace(offer, free=free, sites=len(where), most=most, places=where)
 
 
 def smallest_hourly(

@@ -1,7 +1,6 @@
 """Launch, release, and what a node's report moves: each one unit of work."""
 
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from protocol.desired import DesiredAllocation
@@ -10,22 +9,23 @@ from protocol.lifecycle import FINAL, Event, State, moved
 from protocol.manifest import read_image
 from protocol.money import show_amount
 from protocol.observed import ObservedAllocation
-from protocol.price import hourly_micros, price_at
+from protocol.price import Price, hourly_micros, price_at
 from protocol.refusal import Refusal
 from protocol.usage import GPU_MS
 from registry.allocations import queries
+from registry.allocations.fleet import Fleet, Market, candidates
 from registry.allocations.launch_form import LaunchForm
+from registry.allocations.offers import Offer, with_room
 from registry.allocations.placement import Candidate, Wish, placed
 from registry.allocations.progress import fact, happening
-from registry.allocations.queries import Allocation, Promised
+from registry.allocations.queries import Allocation
 from registry.audit.operations import record
-from registry.catalogue.queries import Sku, get_sku, list_prices, list_skus
+from registry.catalogue.queries import SHAPES_LISTED, Sku, get_sku, list_prices, list_skus
 from registry.leases.operations import find_terms, grant_first, idle_by_node
 from registry.leases.terms import check_not_suspended
 from registry.ledger.queries import get_balance
 from registry.nodes.operations import bump_generation
-from registry.nodes.queries import Node, NodeAccelerator, list_every_accelerator, list_nodes
-from registry.nodes.standing import is_heard
+from registry.nodes.queries import list_every_accelerator, list_nodes
 from registry.store.database import Db
 from registry.tenants.queries import Project, get_project
 from registry.tenants.roles import Actor, require
@@ -40,24 +40,12 @@ HOURS_MIN = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Market:
-    """What is free, as a launch form and placement see it.
+class OnSale:
+    """Every shape on sale with its room, the nodes by accelerator model, and the whole fleet."""
 
-    demo       whether simulated accelerators may be sold
-    blocking   why a node is off the market, by node id
-    """
-
-    demo: bool
-    blocking: dict[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Fleet:
-    """Every enrolled node that may serve a tenant, with its accelerators and what it promised."""
-
-    nodes: tuple[Node, ...]
-    cards: tuple[NodeAccelerator, ...]
-    promised: tuple[Promised, ...]
+    offers: tuple[Offer, ...]
+    candidates: Mapping[str, tuple[Candidate, ...]]
+    fleet: Fleet
 
 
 def launch(
@@ -173,35 +161,20 @@ def fleet(db: Db, tenant_id: str) -> Fleet:
     )
 
 
-def candidates(fleet: Fleet, model: str, *, market: Market, now_ms: int) -> tuple[Candidate, ...]:
-    """Return every enrolled node as placement of this accelerator model sees it."""
-    cards: dict[str, list[NodeAccelerator]] = {}
-    for card in fleet.cards:
-        if card.model == model:
-            cards.setdefault(card.node_id, []).append(card)
-    held = {one.node_id: one.accelerators for one in fleet.promised if one.model == model}
-    site_of = {node.node_id: node.site_id for node in fleet.nodes}
-    used_w = Counter[str]()
-    for one in fleet.promised:
-        used_w[site_of.get(one.node_id, "")] += one.power_w
-    return tuple(
-        Candidate(
-            node_id=node.node_id,
-            node_name=node.name,
-            site_id=node.site_id,
-            site_name=node.site_name,
-            country=node.country,
-            in_contact=is_heard(node.last_contact_at_ms, now_ms=now_ms),
-            blocked_by=market.blocking.get(node.node_id),
-            free=max(0, sum(card.healthy for card in own) - held.get(node.node_id, 0)),
-            total=len(own),
-            simulated=node.simulated,
-            site_power_w=node.site_power_w,
-            site_used_w=used_w[node.site_id],
-        )
-        for node in fleet.nodes
-        for own in [cards.get(node.node_id, [])]
-    )
+def on_sale(db: Db, tenant_id: str, *, market: Market, now_ms: int) -> OnSale:
+    """Return what the tenant can launch now, in a number of statements that no fleet changes."""
+    known = fleet(db, tenant_id)
+    skus = [sku for sku in list_skus(db) if is_sold(sku, market)]
+    models = {sku.accelerator_model for sku in skus}
+    nodes = {model: candidates(known, model, market=market, now_ms=now_ms) for model in models}
+    prices = list_prices(db, [sku.sku_id for sku in skus])
+    offers = (_offer(sku, prices, nodes[sku.accelerator_model], now_ms=now_ms) for sku in skus)
+    return OnSale(tuple(offers), nodes, known)
+
+
+def is_sold(sku: Sku, market: Market) -> bool:
+    """Whether a shape is on sale; simulated accelerators are sold in demo mode alone."""
+    return sku.active and sku.sku_class == "gpu" and (market.demo or not sku.simulated)
 
 
 def wish_of(form: LaunchForm, sku: Sku) -> Wish:
@@ -225,7 +198,7 @@ def sellable_sku(db: Db, sku_id: str, market: Market) -> Sku:
             code="sku_not_sold",
             status=409,
             message=f"sku: {sku.name} is not on sale.",
-            hint="Choose another shape from the catalogue.",
+            hint=f"Choose another shape; {SHAPES_LISTED}.",
             field="sku",
         )
     if sku.simulated and not market.demo:
@@ -233,7 +206,7 @@ def sellable_sku(db: Db, sku_id: str, market: Market) -> Sku:
             code="simulated_not_sold",
             status=409,
             message=f"sku: {sku.name} is simulated and is sold in demo mode alone.",
-            hint="Choose a shape with real GPUs.",
+            hint=f"Choose a shape with real GPUs; {SHAPES_LISTED}.",
             field="sku",
         )
     return sku
@@ -269,6 +242,25 @@ def check_balance(db: Db, tenant_id: str, hourly: int, *, idle: int) -> None:
             hint=f"Add at least {show_amount(short)}, then launch again; nothing was created.",
             limit_source="balance",
         )
+
+
+def _offer(
+    sku: Sku, prices: Iterable[Price], nodes: tuple[Candidate, ...], *, now_ms: int
+) -> Offer:
+    price = price_at(prices, sku=sku.sku_id, meter=GPU_MS, at_ms=now_ms)
+    made = Offer(
+        sku_id=sku.sku_id,
+        name=sku.name,
+        accelerator_model=sku.accelerator_model,
+        accelerator_count=sku.accelerator_count,
+        cpu_milli=sku.cpu_milli,
+        memory_mib=sku.memory_mib,
+        disk_mib=sku.disk_mib,
+        power_w=sku.power_w,
+        simulated=sku.simulated,
+        hourly_micros=None if price is None else hourly_micros(price, sku.accelerator_count),
+    )
+    return with_room(made, nodes)
 
 
 def _requested(

@@ -14,6 +14,7 @@ from protocol.refusal import Refusal
 from protocol.usage import GPU_MS
 from registry.allocations import seen as shown
 from registry.allocations.filter import WorkloadFilter
+from registry.allocations.fleet import Promised
 from registry.allocations.seen import SeenAllocation, SeenEvent
 from registry.nodes.standing import SILENT_MS
 from registry.store.database import Db
@@ -63,16 +64,6 @@ class Allocation:
     container_id: str = ""
     accelerators: tuple[str, ...] = ()
     exit_code: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Promised:
-    """Accelerators of one model that a node has promised, and what they draw at full load."""
-
-    node_id: str
-    model: str
-    accelerators: int
-    power_w: int
 
 
 def insert_allocation(db: Db, made: Allocation) -> None:
@@ -241,7 +232,10 @@ def list_seen(
     if wanted.states is not None:
         conditions.append(allocation.c.state.in_([state.value for state in wanted.states]))
     conditions += [_has(site.c.name, text) for text in wanted.sites]
-    conditions += [_has(allocation.c.name, text) for text in wanted.names]
+    conditions += [
+        or_(_has(allocation.c.name, text), allocation.c.allocation_id.startswith(text))
+        for text in wanted.names
+    ]
     if before is not None:
         conditions.append(_older(before))
     return _seen(db, _seen_rows().where(*conditions).limit(limit))
@@ -269,14 +263,16 @@ def hourly_of(db: Db, tenant_id: str) -> int:
 
 
 def count_tabs(db: Db, tenant_id: str, *, project_id: str | None, now_ms: int) -> dict[str, int]:
-    """Return how many allocations each tab of the list holds."""
-    columns = [
-        func.coalesce(func.sum(case((_tab(tab, now_ms), 1), else_=0)), 0) for tab in shown.TABS
-    ]
+    """Return how many allocations each tab is about.
+
+    One that ended stays in the list of the active for a while, but is not counted there any more.
+    """
+    counted = {tab: _tab(tab, now_ms) for tab in shown.TABS} | {"active": ~_in(FINAL)}
+    columns = [func.coalesce(func.sum(case((one, 1), else_=0)), 0) for one in counted.values()]
     joined = allocation.join(node, node.c.node_id == allocation.c.node_id)
     row = db.row(select(*columns).select_from(joined).where(*_within(tenant_id, project_id)))
     assert row is not None
-    return {tab: int(count) for tab, count in zip(shown.TABS, row, strict=True)}
+    return {tab: int(count) for tab, count in zip(counted, row, strict=True)}
 
 
 def list_seen_events(db: Db, allocation_id: str) -> list[SeenEvent]:

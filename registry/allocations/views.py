@@ -1,7 +1,6 @@
 """Pages of the workloads: the list, one of them, and the one page that launches."""
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import ParamSpec
 from urllib.parse import urlencode
@@ -10,12 +9,11 @@ from flask import Blueprint, current_app, make_response, redirect, render_templa
 from flask.typing import ResponseReturnValue
 
 from protocol.checkpoint import log_origin
-from protocol.price import Price, hourly_micros, price_at
 from protocol.refusal import Refusal
-from protocol.usage import GPU_MS
 from registry.allocations import operations, queries
 from registry.allocations.answers import allocation_answer
 from registry.allocations.filter import WorkloadFilter, read_filter
+from registry.allocations.fleet import Fleet, Market
 from registry.allocations.launch_panel import (
     field_error,
     launch_page,
@@ -25,8 +23,7 @@ from registry.allocations.launch_panel import (
     relaunch_fields,
     settled,
 )
-from registry.allocations.offers import MARKET, Offer, OfferedApp, Survey, room, smallest_hourly
-from registry.allocations.operations import Market
+from registry.allocations.offers import MARKET, OfferedApp, Survey, smallest_hourly
 from registry.allocations.panels import (
     CSV_HEADER,
     Beside,
@@ -35,10 +32,10 @@ from registry.allocations.panels import (
     workload_page,
     workload_row,
 )
-from registry.allocations.placement import Candidate, NoCapacity
+from registry.allocations.placement import NoCapacity
 from registry.allocations.seen import TABS, SeenAllocation
 from registry.apps.queries import list_apps
-from registry.catalogue.queries import Sku, list_prices, list_skus
+from registry.catalogue.queries import list_prices, list_skus
 from registry.leases.operations import idle_by_node
 from registry.ledger.queries import get_balance
 from registry.nodes.queries import list_accelerators
@@ -307,62 +304,31 @@ def _apps() -> tuple[OfferedApp, ...]:
     return tuple(newest.values())
 
 
-def _skus_on_sale(market: Market) -> list[Sku]:
-    return [
-        sku
-        for sku in list_skus(db())
-        if sku.active and sku.sku_class == "gpu" and (market.demo or not sku.simulated)
-    ]
-
-
 def _smallest_hourly() -> int | None:
-    skus = {sku.sku_id: sku.accelerator_count for sku in _skus_on_sale(_market())}
+    market = _market()
+    sold = [sku for sku in list_skus(db()) if operations.is_sold(sku, market)]
+    skus = {sku.sku_id: sku.accelerator_count for sku in sold}
     return smallest_hourly(list_prices(db(), skus), skus, now_ms=now_ms())
 
 
 def _survey() -> Survey:
-    """Return what can be launched now, in a number of statements that no fleet changes."""
-    market = _market()
-    fleet = operations.fleet(db(), _tenant_id())
-    skus = _skus_on_sale(market)
-    rooms = {
-        model: operations.candidates(fleet, model, market=market, now_ms=now_ms())
-        for model in {sku.accelerator_model for sku in skus}
-    }
-    prices = list_prices(db(), [sku.sku_id for sku in skus])
+    """Return everything the launch page looks at."""
+    sold = operations.on_sale(db(), _tenant_id(), market=_market(), now_ms=now_ms())
     balance = get_balance(db(), _tenant_id())
     idle = idle_by_node(db(), _tenant_id(), hourly_on=queries.hourly_by_tenant)
     return Survey(
-        offers=tuple(_offer(sku, prices, rooms[sku.accelerator_model]) for sku in skus),
+        offers=sold.offers,
         apps=_apps(),
-        places=_places(fleet),
+        places=_places(sold.fleet),
         available_micros=balance.available + max(idle.values(), default=0),
         left_micros=balance.total + balance.credit_limit,
         burn=queries.hourly_of(db(), _tenant_id()),
-        candidates=rooms,
+        candidates=sold.candidates,
         may_launch=may(actor(), "allocation.launch"),
     )
 
 
-def _offer(sku: Sku, prices: Iterable[Price], nodes: Sequence[Candidate]) -> Offer:
-    price = price_at(prices, sku=sku.sku_id, meter=GPU_MS, at_ms=now_ms())
-    made = Offer(
-        sku_id=sku.sku_id,
-        name=sku.name,
-        accelerator_model=sku.accelerator_model,
-        accelerator_count=sku.accelerator_count,
-        cpu_milli=sku.cpu_milli,
-        memory_mib=sku.memory_mib,
-        disk_mib=sku.disk_mib,
-        power_w=sku.power_w,
-        simulated=sku.simulated,
-        hourly_micros=None if price is None else hourly_micros(price, sku.accelerator_count),
-    )
-    free, sites, most = room(made, nodes)
-    return replace(made, free=free, sites=sites, most=most)
-
-
-def _places(fleet: operations.Fleet) -> tuple[tuple[str, str], ...]:
+def _places(fleet: Fleet) -> tuple[tuple[str, str], ...]:
     countries = sorted({node.country for node in fleet.nodes})
     sites = sorted({(node.site_name, node.city, node.site_id) for node in fleet.nodes})
     return (

@@ -11,6 +11,8 @@ from protocol.refusal import Refusal
 from registry.store.database import Db
 from registry.store.tables.catalogue import price_version, sku
 
+SHAPES_LISTED = "`outstation gpus` lists the shapes, as /launch and GET /api/v1/gpus do"
+
 
 @dataclass(frozen=True, slots=True)
 class Sku:
@@ -44,7 +46,7 @@ def get_sku(db: Db, sku_id: str) -> Sku:
             code="sku_unknown",
             status=404,
             message="sku: the catalogue has no such shape.",
-            hint="Choose one from the catalogue.",
+            hint=f"Choose another; {SHAPES_LISTED}.",
             field="sku",
         )
     return found

@@ -9,10 +9,11 @@ from protocol.clock import DAY_MS
 from protocol.ids import is_id
 from registry.access.queries import list_keys
 from registry.allocations.filter import WorkloadFilter, read_filter
+from registry.allocations.fleet import Market
 from registry.allocations.offers import MARKET, smallest_hourly
-from registry.allocations.operations import Market
+from registry.allocations.operations import is_sold
 from registry.allocations.panels import workload_row
-from registry.allocations.queries import find_seen, hourly_of, list_seen, list_unsettled
+from registry.allocations.queries import count_tabs, find_seen, hourly_of, list_seen, list_unsettled
 from registry.allocations.seen import SeenAllocation
 from registry.catalogue.queries import list_prices, list_skus
 from registry.ledger.balance import Line
@@ -22,6 +23,14 @@ from registry.nodes.queries import list_nodes
 from registry.notices.queries import list_payers
 from registry.overview.operations import site_figures, troubled_nodes
 from registry.overview.queries import has_called, has_launched, names_of, was_funded
+from registry.overview.search_hits import (
+    ACTION_PAGES,
+    HITS_PER_KIND,
+    key_hits,
+    node_hits,
+    page_hits,
+    site_hits,
+)
 from registry.overview.tenant_panels import (
     SPEND_DAYS,
     Begun,
@@ -38,12 +47,12 @@ from registry.server.live import live_answer
 from registry.server.page import shell
 from registry.server.paging import PAGE_ROWS, cursor, page_of
 from registry.server.session import actor, db, now_ms, signed_in
-from registry.sites.queries import list_sites
+from registry.sites.queries import list_site_ids, list_sites
 from registry.tenants.queries import get_project, get_tenant
 from registry.tenants.roles import is_in_scope, may, not_found, require
 from registry.usage.queries import usage_by_day
 from web.format import utc_iso
-from web.navigation import navigation
+from web.navigation import places
 from web.view_models.billing import BalancePage, LedgerPage, LedgerRow
 from web.view_models.overview import Funds, HomePage, SearchHit, SearchPage, SiteTile
 from web.view_models.parts import Chart
@@ -52,7 +61,6 @@ WORKLOADS_MAX = 50
 TROUBLED_MAX = 20
 UNSETTLED_MAX = 200
 RECENT_LINES = 10
-HITS_PER_KIND = 10
 QUERY_CHARACTERS_MAX = 100
 EXPORT_LINES_MAX = 10_000
 LEDGER_CSV = ("at_utc", "what", "kind", "meter", "quantity", "micros", "balance_after", "source")
@@ -130,6 +138,7 @@ def _home_page() -> HomePage:
     )
     project = get_project(db(), who.project_id)
     smallest = _smallest_hourly()
+    counts = count_tabs(db(), tenant_id, project_id=who.project_id, now_ms=now_ms())
     troubled = _workloads("attention", limit=TROUBLED_MAX)
     nodes = troubled_nodes(db(), tenant_id, now_ms()) if may(who, "node.view") else []
     stands = money.posture if money and begun.funded else None
@@ -140,6 +149,7 @@ def _home_page() -> HomePage:
         attention=attention_items(stands, troubled, nodes, now_ms=now_ms()),
         funds=money.funds if money else None,
         workloads=tuple(workload_row(one, now_ms=now_ms()) for one in active),
+        active_count=counts["active"],
         setup=setup_steps(begun, smallest=smallest) if may(who, "allocation.launch") else (),
         sites=_site_tiles(tenant_id) if may(who, "site.view") else (),
         spend=money.spend if money else None,
@@ -258,11 +268,7 @@ def _workloads(
 def _smallest_hourly() -> int | None:
     market = current_app.extensions[MARKET](db())
     assert isinstance(market, Market)
-    counts = {
-        sku.sku_id: sku.accelerator_count
-        for sku in list_skus(db())
-        if sku.active and sku.sku_class == "gpu" and (market.demo or not sku.simulated)
-    }
+    counts = {sku.sku_id: sku.accelerator_count for sku in list_skus(db()) if is_sold(sku, market)}
     return smallest_hourly(list_prices(db(), counts), counts, now_ms=now_ms())
 
 
@@ -296,41 +302,33 @@ def _address_of(query: str) -> str:
     if is_id(query, "node") and may(actor(), "node.view"):
         own = list_nodes(db(), tenant_id=_tenant_id())
         return f"/nodes/{query}" if query in {node.node_id for node in own} else ""
+    if is_id(query, "site") and may(actor(), "site.view"):
+        return f"/nodes?site={query}" if query in list_site_ids(db(), _tenant_id()) else ""
+    if is_id(query, "api_key") and may(actor(), "api_key.view"):
+        keys = {key.api_key_id for key in list_keys(db(), _tenant_id())}
+        return f"/access/api-keys#key-{query}" if query in keys else ""
     return ""
 
 
 def _hits(query: str) -> tuple[SearchHit, ...]:
-    who, word = actor(), query.lower()
-    wanted = read_filter(query)
-    groups = navigation(who.roles, "")
-    hits = [
-        SearchHit("Page", entry.label, group.label, entry.href)
-        for group in groups
-        for entry in group.entries
-        if word in entry.label.lower()
-    ]
+    who, tenant_id = actor(), _tenant_id()
+    actions = [page for page in ACTION_PAGES if may(who, page.action)]
+    hits = page_hits(query, places(who.roles), actions)
     found = {
         one.allocation_id: one
         for tab in ("active", "history")
-        for one in _workloads(tab, limit=HITS_PER_KIND, wanted=wanted)
+        for one in _workloads(tab, limit=HITS_PER_KIND, wanted=read_filter(query))
     }
     hits += [
         SearchHit("Workload", one.name, f"{one.state}, {one.site_name}", f"/workloads/{key}")
         for key, one in found.items()
     ]
+    if may(who, "site.view"):
+        hits += site_hits(query, list_sites(db(), tenant_id=tenant_id))
     if may(who, "node.view"):
-        nodes = list_nodes(db(), tenant_id=_tenant_id())
-        hits += [
-            SearchHit("Node", node.name, node.site_name, f"/nodes/{node.node_id}")
-            for node in nodes
-            if word in node.name.lower()
-        ][:HITS_PER_KIND]
+        hits += node_hits(query, list_nodes(db(), tenant_id=tenant_id))
     if may(who, "api_key.view"):
-        keys = [key for key in list_keys(db(), _tenant_id()) if word in key.name.lower()]
-        hits += [
-            SearchHit("Key", key.name, key.prefix, "/access/api-keys")
-            for key in keys[:HITS_PER_KIND]
-        ]
+        hits += key_hits(query, list_keys(db(), tenant_id))
     return tuple(hits)
 
 

@@ -174,5 +174,5 @@ def _absent(what: str) -> Refusal:
         code="not_found",
         status=404,
         message=f"{what} does not exist, or is not yours to see.",
-        hint="Check the address, and the organization chosen at the top of the page.",
+        hint="Check the address or id; another organization than the present one may own it.",
     )

@@ -173,5 +173,5 @@ def not_found(what: str = "This object") -> Refusal:
         code="not_found",
         status=404,
         message=f"{what} does not exist, or is not yours to see.",
-        hint="Check the address, and the organization chosen at the top of the page.",
+        hint="Check the address or id; another organization than the present one may own it.",
     )

@@ -1,6 +1,7 @@
 """Run the demo: every step with a progress line, then stay up until Ctrl-C."""
 
 import argparse
+import shlex
 import shutil
 import signal
 import sys
@@ -81,7 +82,17 @@ def _show(console: Console, setting: Setting) -> None:
     again = f"{setting.registry_url}/launch?from={setting.allocation_id}"
     console.print(f"Launch     {again} (the form, filled in)", soft_wrap=True)
     console.print(f"Gateway    {setting.gateway_url}/v1 (model {steps.MODEL})")
-    console.print("\nTry it:")
+    console.print(f"Image      type the app {steps.APP} on the launch page, or its digest")
+    console.print("\nThe command, signed in to this demo:")
+    console.print(
+        f"  export OUTSTATION_URL={setting.registry_url} OUTSTATION_API_KEY={setting.api_key}\n"
+        "  .venv/bin/outstation gpus\n"
+        f"  .venv/bin/outstation launch --sku {setting.sku} --image {setting.image} "
+        f"-- {shlex.join(steps.WORK)}",
+        soft_wrap=True,
+        markup=False,
+    )
+    console.print("\nCall the model:")
     console.print(
         f"  curl {setting.gateway_url}/v1/chat/completions \\\n"
         f'    -H "Authorization: Bearer {setting.api_key}" \\\n'

@@ -83,6 +83,7 @@ class Setting:
     api_key: str = ""
     enrolment_secret: str = ""
     allocation_id: str = ""
+    image: str = ""
     sku: str = SIMULATED_SKU
 
     @property

@@ -1,6 +1,7 @@
 """What the demo shows: one function per step, each holding or failing in words."""
 
 import email
+import json
 import re
 import time
 from email import policy
@@ -17,12 +18,16 @@ from sites.demo.rootfs import RootfsError, load_image
 from sites.demo.setting import ORGANIZATION, OWNER, SIMULATED_MODEL, SIMULATED_SKU, Setting
 
 HERE = Path(__file__).parent
-TOP_UP = "25.00"
+TOP_UP = "500.00"
+"""Days of every GPU of the demo: a first launch must not bring the warning of a low balance."""
+
 WORTH_SEEING_MICROS = 5_000
 """Seven seconds of the demo's GPU: long enough to show on a bill."""
 
 REAL_SKU = "demo-gpu"
 MODEL = "demo-echo"
+APP = "busybox"
+WORK = ("sh", "-c", "while :; do echo working; sleep 5; done")
 PROMPT = "What stands at the edge?"
 METER_WORDS = {"tok.in": "read", "tok.out": "written"}
 LINK = re.compile(r"https?://\S+/login/confirm\S+")
@@ -100,6 +105,8 @@ def launch(setting: Setting) -> str:
         digest = load_image()
     except (RootfsError, DockerException) as error:
         raise DemoFailed(f"The image cannot be made: {error}") from error
+    setting.image = f"local/busybox@{digest}"
+    publish_app(setting)
     made = setting.outstation(
         "launch",
         "--wait",
@@ -108,17 +115,23 @@ def launch(setting: Setting) -> str:
         "--sku",
         setting.sku,
         "--image",
-        f"local/busybox@{digest}",
+        setting.image,
         "--",
-        "sh",
-        "-c",
-        "while :; do echo working; sleep 5; done",
+        *WORK,
         timeout_s=120,
     )
     if made["state"] != "active":
         raise DemoFailed(f"The workload is {made['state']}: {made['fact']}")
     setting.allocation_id = made["id"]
     return f"{made['name']} is active on {made['node']}, a real container that holds a GPU"
+
+
+def publish_app(setting: Setting) -> None:
+    """Offer the demo's image on the launch page by a name that can be typed."""
+    manifest = setting.folder / f"{APP}.json"
+    manifest.write_text(json.dumps({"image": setting.image, "command": WORK}))
+    name = "Busybox, prints a line every 5 s"
+    setting.registry("app", "publish", APP, "1", str(manifest), "--name", name)
 
 
 def call_model(setting: Setting) -> str:
@@ -130,19 +143,23 @@ def call_model(setting: Setting) -> str:
     said = client.chat.completions.create(
         model=MODEL, messages=[{"role": "user", "content": PROMPT}], max_tokens=64
     )
-    words = "".join(
-        part.choices[0].delta.content or ""
-        for part in client.chat.completions.create(
-            model=MODEL,
-            messages=[{"role": "user", "content": PROMPT}],
-            max_tokens=64,
-            stream=True,
-        )
-        if part.choices
-    )
-    if said.usage is None or not words:
+    words, streamed = "", 0
+    for part in client.chat.completions.create(
+        model=MODEL,
+        messages=[{"role": "user", "content": PROMPT}],
+        max_tokens=64,
+        stream=True,
+        stream_options={"include_usage": True},
+    ):
+        words += (part.choices[0].delta.content or "") if part.choices else ""
+        streamed = part.usage.completion_tokens if part.usage else streamed
+    if said.usage is None or not words or not streamed:
         raise DemoFailed("The model answered without words or without saying its usage.")
-    return f"{MODEL} answered {said.usage.completion_tokens} tokens at {setting.gateway_url}/v1"
+    whole = said.usage.completion_tokens
+    return (
+        f"{MODEL} wrote {whole + streamed} tokens in two calls, {whole} at once and {streamed} "
+        f"streamed, at {setting.gateway_url}/v1"
+    )
 
 
 def release(setting: Setting) -> str:

@@ -104,6 +104,9 @@ def test_who_and_what_and_how_much(site: Site, terminal: Terminal) -> None:
     balance = terminal.asks("balance")
     assert balance["state"] == "funded"
     assert 0 < balance["wallet_micros"] <= 2_500_000_000
+    (shape,) = [one for one in terminal.asks("gpus") if one["id"] == GPU_SKU]
+    assert shape["hourly_micros"] > 0
+    assert GPU_SKU in terminal.types("gpus").out
     for command in ("whoami", "models", "balance", "ls"):
         assert terminal.types(command).code == 0
 

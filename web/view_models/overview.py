@@ -52,6 +52,7 @@ class HomePage:
     """GET /; live part overview/_home.html.
 
     funds  None for those who do not see an account;  setup  empty when all is done
+    active_count  workloads that have not ended; the list shows those that just did as well
     spend  figures per day of the last 30 days, or None before the first charge
     """
 
@@ -64,6 +65,7 @@ class HomePage:
     setup: tuple[SetupStep, ...] = ()
     sites: tuple[SiteTile, ...] = ()
     spend: Chart | None = None
+    active_count: int = 0
     can_launch: bool = False
     smallest_price_micros_per_hour: int | None = None
 

@@ -168,7 +168,7 @@ async def running_gateway(
 @asynccontextmanager
 async def running_demo(delay_ms: int = 0) -> AsyncIterator[tuple[str, Totals]]:
     """Serve demo-echo; yields its URL and its own totals."""
-    app = demo_app(delay_ms=delay_ms, new_id=fresh_id)
+    app = demo_app(delay_ms=delay_ms, new_id=fresh_id, clock=wall_ms)
     async with serving(app, open_socket("127.0.0.1", 0)) as url:
         yield url, app[DEMO].totals
 

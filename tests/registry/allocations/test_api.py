@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from cli.answers import Allocation, Answer
+from cli.answers import Allocation, Answer, Shape
 from protocol.note import TYPE_COSIGNATURE, verifier_key
 from protocol.receipt import verify_receipt
 from protocol.signing import public_bytes
@@ -197,3 +197,35 @@ def test_without_a_key_there_is_no_answer(market: Marketplace) -> None:
     ]
 
     assert {answer.status_code for answer in answers} == {401}
+
+
+def test_a_program_finds_the_shapes_with_their_price_and_where_they_are_free(
+    market: Marketplace,
+) -> None:
+    program = market.customer().api()
+
+    answer = program.get("/api/v1/gpus")
+    (shape,) = msgspec.json.decode(answer.data, type=Answer[tuple[Shape, ...]]).data or ()
+
+    assert (shape.id, shape.hourly_micros, shape.simulated) == (SKU, HOURLY, True)
+    assert [(place.name, place.free) for place in shape.sites] == [("Demo edge room", 2)]
+    assert shape.unavailable == ""
+
+
+def test_a_shape_that_nobody_has_free_says_so(market: Marketplace) -> None:
+    ana = market.customer()
+    ana.launched(gpu_count="2")
+
+    answer = ana.api().get("/api/v1/gpus")
+    (shape,) = msgspec.json.decode(answer.data, type=Answer[tuple[Shape, ...]]).data or ()
+
+    assert (shape.free, shape.sites, shape.unavailable) == (0, (), "None free now")
+
+
+def test_an_unknown_shape_is_refused_with_where_shapes_are_listed(market: Marketplace) -> None:
+    answer = (
+        market.customer().api().post("/api/v1/allocations", {**BODY, "sku": "no"}, key="key-1234")
+    )
+
+    assert answer.json is not None
+    assert "`outstation gpus`" in answer.json["error"]["hint"]

@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import func, select
 
 from protocol.clock import MINUTE_MS
+from registry.allocations.fleet import Market
 from registry.allocations.offers import MARKET
-from registry.allocations.operations import Market
 from registry.allocations.queries import find_allocation
 from registry.server.session import SESSION_COOKIE
 from registry.store.tables.allocations import allocation

@@ -2,7 +2,8 @@
 
 from sqlalchemy import update
 
-from registry.allocations.operations import Market, candidates, fleet
+from registry.allocations.fleet import Market, candidates
+from registry.allocations.operations import fleet
 from registry.allocations.placement import Candidate
 from registry.store.tables.sites import site
 from tests.registry.marketplace import GPU_MODEL, HOURLY, Marketplace, add_online_node

@@ -167,6 +167,54 @@ def test_a_name_is_found_among_workloads_pages_and_keys(market: Marketplace) -> 
     assert 'href="/billing"' in page
 
 
+def test_sites_nodes_parts_of_ids_and_the_page_that_launches_are_found(market: Marketplace) -> None:
+    ana = market.customer()
+    made = ana.launched(name="train")
+
+    sites = market.host.get("/search?q=edge+nairobi").text
+    nodes = market.host.get("/search?q=demo-nbo").text
+    launch = ana.browser.get("/search?q=launch").text
+    ledger = ana.browser.get("/search?q=ledger").text
+    by_id = ana.browser.get(f"/search?q={made[:26]}").text
+
+    assert f'href="/nodes?site={market.site_id}"' in sites
+    assert f'href="/nodes/{market.node_id}"' in nodes
+    assert 'class="name" href="/launch"' in launch
+    assert 'class="name" href="/billing/ledger"' in ledger
+    assert f'href="/workloads/{made}"' in by_id
+
+
+def test_a_search_leads_nobody_to_what_is_not_theirs(market: Marketplace) -> None:
+    ana = market.customer()
+
+    whole = ana.browser.get(f"/search?q={market.site_id}")
+    part = ana.browser.get("/search?q=edge").text
+    adding = ana.browser.get("/search?q=add").text
+
+    assert whole.status_code == 200
+    assert market.site_id not in part
+    assert 'href="/sites/new"' not in adding
+    assert market.host.get(f"/search?q={market.site_id}").headers["Location"] == (
+        f"/nodes?site={market.site_id}"
+    )
+
+
+def test_home_and_the_tab_count_the_same_workloads(market: Marketplace) -> None:
+    ana = market.customer()
+    ended = ana.launched(name="ended")
+    market.runs(ended)
+    ana.browser.post(f"/workloads/{ended}/release")
+    market.node_says(ended, "absent")
+    market.runs(ana.launched(name="running"))
+
+    home = " ".join(ana.browser.get("/").text.split())
+    tab = " ".join(ana.browser.get("/workloads").text.split())
+
+    assert "<dt>Workloads</dt><dd>1 <small>active</small>" in home
+    assert "ended" in tab
+    assert 'Active <span class="n">1</span>' in tab
+
+
 def test_the_balance_is_answered_as_the_command_reads_it(market: Marketplace) -> None:
     ana = market.customer(micros=20 * HOURLY)
     program = ana.api()
