@@ -106,14 +106,15 @@ def run(context: click.Context) -> None:
 
 
 @agent.command(name="enrol")
-@click.option(
-    "--secret-file", type=click.File(), default="-", help="File with the secret; else stdin."
-)
+@click.option("--secret-file", type=click.File(), help="File with the secret; else it is asked.")
 @json_option
 @click.pass_context
 def enrol(context: click.Context, secret_file: Any, *, as_json: bool) -> None:
     """Spend an enrolment secret for trust in this machine's own key."""
-    secret = secret_file.read(SECRET_BYTES_MAX).strip()
+    if secret_file is None and sys.stdin.isatty():
+        secret = click.prompt("Enrolment secret", hide_input=True, err=True).strip()
+    else:
+        secret = (secret_file or sys.stdin).read(SECRET_BYTES_MAX).strip()
     answer = waited(enrolled(config_of(context), secret))
     words = f"Enrolled as {answer.node_name} ({answer.node_id}) at {answer.site_name}."
     told(msgspec.to_builtins(answer), words, as_json=as_json)

@@ -23,6 +23,10 @@ IMAGE_PATTERN = re.compile(
     r"@(?P<digest>sha256:[0-9a-f]{64})",
     re.ASCII,
 )
+IMAGE_HINT = (
+    "Write name@sha256:…. `docker image inspect NAME --format '{{.RepoDigests}} {{.Id}}'` prints "
+    "both; an image that was built or loaded on the node, not pulled, goes by NAME@ and its id."
+)
 ENVIRONMENT_NAME_PATTERN = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}", re.ASCII)
 ENVIRONMENT_RESERVED = re.compile(
     r"(?:LD_|NVIDIA_|DOCKER_|OUTSTATION_|CUDA_VISIBLE_DEVICES\Z)", re.ASCII | re.IGNORECASE
@@ -128,7 +132,7 @@ def read_image(reference: str) -> Image:
             code="image_unpinned",
             status=422,
             message="image: must name an image by digest, as name@sha256:<64 hex digits>.",
-            hint="Find the digest with `docker images --digests`, then write name@sha256:….",
+            hint=IMAGE_HINT,
             field="image",
         )
     return Image(name=match["name"], tag=match["tag"], digest=match["digest"])

@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,12 +29,15 @@ from registry.nodes.operations import add_node, issue_secret
 from registry.nodes.queries import list_accelerators, list_nodes
 from registry.nodes.standing import standing
 from registry.sites.definition import NodeDefinition, read_site_definition
-from registry.sites.operations import add_site
+from registry.sites.operations import add_site, find_same_site
+from registry.sites.queries import list_site_ids
+from registry.sites.site import differences
 from registry.store.database import Database, Db
 from registry.store.migrate import check_schema
 from registry.tenants.operations import create_organization
-from registry.tenants.queries import get_tenant
+from registry.tenants.queries import get_tenant, list_projects, list_tenants
 from registry.tenants.roles import SignedIn, console
+from web.format import plural
 
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 
@@ -108,6 +111,35 @@ def add_organization(console_: Console, name: str, owner: str, *, as_json: bool)
     told(data, f"{name}: {made.tenant_id}, project {made.project_id}", as_json=as_json)
 
 
+@organization.command(name="ls")
+@json_option
+@click.pass_obj
+def list_organizations(console_: Console, *, as_json: bool) -> None:
+    """List the organizations with their projects and how many sites they own."""
+
+    def work(db: Db) -> list[dict[str, Any]]:
+        return [
+            {
+                "tenant_id": one.tenant_id,
+                "name": one.name,
+                "intent": one.intent,
+                "projects": [
+                    {"project_id": project.project_id, "name": project.name}
+                    for project in list_projects(db, one.tenant_id)
+                ],
+                "sites": len(list_site_ids(db, one.tenant_id)),
+            }
+            for one in list_tenants(db)
+        ]
+
+    data = console_.run(work)
+    lines = []
+    for one in data:
+        lines.append(f"{one['tenant_id']}  {one['name']}, {plural(one['sites'], 'site')}")
+        lines += [f"  {made['project_id']}  {made['name']}" for made in one["projects"]]
+    told(data, "\n".join(lines) or "No organizations yet.", as_json=as_json)
+
+
 @click.group()
 def catalogue() -> None:
     """What is sold."""
@@ -140,31 +172,46 @@ def site() -> None:
 def add_site_(
     console_: Console, file: Path, tenant_id: str, *, is_open: bool, as_json: bool
 ) -> None:
-    """Create a site and its nodes from a site.toml, and show each enrolment secret once.
+    """Create what a site.toml names and is not there yet, and show each new secret once.
 
-    It serves its own organization alone until it is opened.
+    It serves its own organization alone until it is opened.  Run again it adds nodes that are new
+    in the file; what exists is never changed.
     """
     definition = read_site_definition(file.read_bytes())
     registry_key_id = _registry_key_id(console_.config())
 
     def work(db: Db) -> dict[str, Any]:
         get_tenant(db, tenant_id)
-        at_ms = now_ms()
-        made = add_site(
-            db, definition.facts, tenant_id=tenant_id, actor=console(), now_ms=at_ms, new_id=new_id
+        known = find_same_site(db, definition.facts, tenant_id=tenant_id)
+        made = known or add_site(
+            db,
+            definition.facts,
+            tenant_id=tenant_id,
+            actor=console(),
+            now_ms=now_ms(),
+            new_id=new_id,
         )
+        there = {
+            one.name: one.node_id for one in list_nodes(db, site_id=made.site_id, retired=True)
+        }
         nodes = [
-            _add_node(db, node, site_id=made.site_id, registry_key_id=registry_key_id)
+            {"node_id": there[node.name], "name": node.name, "created": False, "secret": None}
+            if node.name in there
+            else _add_node(db, node, site_id=made.site_id, registry_key_id=registry_key_id)
             for node in definition.nodes
         ]
-        if is_open:
-            open_site(db, made.site_id, actor=console(), now_ms=at_ms)
-        return {"site_id": made.site_id, "name": made.name, "nodes": nodes}
+        if is_open and known is None:
+            open_site(db, made.site_id, actor=console(), now_ms=now_ms())
+        return {
+            "site_id": made.site_id,
+            "name": made.name,
+            "created": known is None,
+            "differs": differences(made, definition.facts),
+            "nodes": nodes,
+        }
 
     data = console_.run(work)
-    lines = [f"{data['name']}: {data['site_id']}"]
-    lines += [f"  {one['name']}: {one['node_id']}  {one['secret']}" for one in data["nodes"]]
-    told(data, "\n".join(lines), as_json=as_json)
+    told(data, "\n".join(_site_lines(data)), as_json=as_json)
 
 
 @click.group()
@@ -287,9 +334,18 @@ def _owner(db: Db, email: str, admins: frozenset[str]) -> SignedIn:
     )
 
 
+def _site_lines(data: dict[str, Any]) -> Iterator[str]:
+    yield f"{data['name']}: {data['site_id']}" + ("" if data["created"] else ", was there before")
+    if data["differs"]:
+        yield f"  not changed, though the file differs: {', '.join(data['differs'])}"
+    for one in data["nodes"]:
+        secret = one["secret"] or "was there before; `node secret ID` makes a new secret"
+        yield f"  {one['name']}: {one['node_id']}  {secret}"
+
+
 def _add_node(
     db: Db, node_: NodeDefinition, *, site_id: str, registry_key_id: str
-) -> dict[str, str]:
+) -> dict[str, Any]:
     facts = NodeFacts(
         name=node_.name,
         external_id=node_.external_id,
@@ -300,7 +356,7 @@ def _add_node(
     )
     node_id = add_node(db, facts, site_id=site_id, actor=console(), now_ms=now_ms(), new_id=new_id)
     _, secret = _issue(db, node_id, registry_key_id=registry_key_id)
-    return {"node_id": node_id, "name": node_.name, "secret": secret}
+    return {"node_id": node_id, "name": node_.name, "created": True, "secret": secret}
 
 
 def _issue(db: Db, node_id: str, *, registry_key_id: str) -> tuple[str, str]:

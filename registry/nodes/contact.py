@@ -103,6 +103,8 @@ def _gpu_simulated(fact: AcceleratorFact, now_ms: int) -> Finding:
         severity="critical",
         subject=fact.uuid,
         since_ms=now_ms,
-        detail="This GPU is simulated; this registry sells real ones alone.",
-        remedy="Set accelerators to the real driver in agent.toml.",
+        detail="This GPU is simulated, and the node enrolled without simulated ones: it is not "
+        "sold.",
+        remedy="In demo mode, make a new node key for this node and enrol it again with it, with "
+        "`demo = true` in agent.toml; else set accelerators.source to `nvml` there.",
     )

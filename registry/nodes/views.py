@@ -265,8 +265,11 @@ def _shown(node: Node, secret: str) -> NewSecret:
         prefix=shown_secret(secret),
         file_name=f"{node.name}.secret",
         file_text=f"{secret}\n",
-        command=f"echo {secret} | sudo outstation-agent enrol",
-        command_label=f"Run this on the machine, with {settings().base_url} in its agent.toml",
+        command="sudo outstation-agent enrol",
+        command_label=(
+            f"Run this on the machine, with {settings().base_url} in its agent.toml, and paste the "
+            "value where it asks: so it stands in no shell history"
+        ),
     )
 
 

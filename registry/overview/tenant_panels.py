@@ -84,11 +84,19 @@ class TroubledNode:
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """What an organization has done so far."""
+    """What an organization has done so far.
+
+    uses, hosts  what it is here for
+    sited        it has a site;  online: a node of it was heard of
+    """
 
     funded: bool
     launched: bool
     called: bool
+    uses: bool = True
+    hosts: bool = False
+    sited: bool = False
+    online: bool = False
 
 
 def funds_of(posture: Posture, *, balance: int, spent: int, held: int) -> Funds:
@@ -179,8 +187,27 @@ def ledger_row(line: LedgerLine, names: Mapping[str, str]) -> LedgerRow:
 def setup_steps(begun: Begun, *, smallest: int | None) -> tuple[SetupStep, ...]:
     """Return the steps of the first run; nothing when all are done."""
     price = "" if smallest is None else f"The smallest costs {money(smallest)} per hour."
-    steps = (
-        SetupStep("Create an organization", "It pays, and its projects hold the work.", "/", True),
+    first = SetupStep("Create an organization", "It holds projects, sites and money.", "/", True)
+    steps = (first, *(_host_steps(begun) if begun.hosts else ()))
+    if begun.uses:
+        steps += _use_steps(begun, price)
+    return () if all(step.done for step in steps) else steps
+
+
+def _host_steps(begun: Begun) -> tuple[SetupStep, ...]:
+    return (
+        SetupStep("Add a site", "Where your machines stand.", "/sites/new", begun.sited),
+        SetupStep(
+            "Bring a node online",
+            "Add it, run one command on the machine, and it turns green.",
+            "/nodes" if begun.sited else "/sites/new",
+            begun.online,
+        ),
+    )
+
+
+def _use_steps(begun: Begun, price: str) -> tuple[SetupStep, ...]:
+    return (
         SetupStep(
             "Add funds",
             "Prepaid: nothing is ever spent beyond the balance.",
@@ -190,7 +217,6 @@ def setup_steps(begun: Begun, *, smallest: int | None) -> tuple[SetupStep, ...]:
         SetupStep("Launch a workload", price or "One page, one submit.", "/launch", begun.launched),
         SetupStep("Call a model", "Create an API key first.", "/access/api-keys", begun.called),
     )
-    return () if all(step.done for step in steps) else steps
 
 
 def attention_items(

@@ -131,10 +131,16 @@ def _home_page() -> HomePage:
     sees_money = may(who, "billing.view")
     money = _money(tenant_id) if sees_money else None
     active = _workloads("active", limit=WORKLOADS_MAX)
+    tenant = get_tenant(db(), tenant_id)
+    own_nodes = list_nodes(db(), tenant_id=tenant_id) if may(who, "node.view") else []
     begun = Begun(
         funded=was_funded(db(), tenant_id),
         launched=bool(active) or has_launched(db(), tenant_id),
         called=has_called(db(), tenant_id),
+        uses=tenant.intent != "host" and may(who, "allocation.launch"),
+        hosts=tenant.intent != "use" and may(who, "site.create"),
+        sited=bool(list_site_ids(db(), tenant_id)),
+        online=any(node.last_contact_at_ms is not None for node in own_nodes),
     )
     project = get_project(db(), who.project_id)
     smallest = _smallest_hourly()
@@ -145,12 +151,12 @@ def _home_page() -> HomePage:
     return HomePage(
         now_ms=now_ms(),
         live_url="/",
-        greeting=f"{get_tenant(db(), tenant_id).name} / {project.name}",
+        greeting=f"{tenant.name} / {project.name}",
         attention=attention_items(stands, troubled, nodes, now_ms=now_ms()),
         funds=money.funds if money else None,
         workloads=tuple(workload_row(one, now_ms=now_ms()) for one in active),
         active_count=counts["active"],
-        setup=setup_steps(begun, smallest=smallest) if may(who, "allocation.launch") else (),
+        setup=setup_steps(begun, smallest=smallest) if begun.uses or begun.hosts else (),
         sites=_site_tiles(tenant_id) if may(who, "site.view") else (),
         spend=money.spend if money else None,
         can_launch=may(who, "allocation.launch"),

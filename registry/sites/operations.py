@@ -15,9 +15,7 @@ def add_site(
 ) -> Site:
     """Add a site of the tenant; refuse a second one of the same name in the same city."""
     require(actor, "site.create", tenant_id=tenant_id)
-    name = read_name(facts.name)
-    city = read_name(facts.city, field="city", label="The city")
-    keys = {"name_key": name_key(name), "city_key": name_key(city)}
+    name, city, keys = _named(facts)
     if queries.find_site(db, tenant_id=tenant_id, **keys) is not None:
         raise Refusal(
             code="name_taken",
@@ -47,3 +45,15 @@ def add_site(
         now_ms=now_ms,
     )
     return made
+
+
+def find_same_site(db: Db, facts: SiteFacts, *, tenant_id: str) -> Site | None:
+    """Return the tenant's site that these facts name, or None."""
+    _, _, keys = _named(facts)
+    return queries.find_site(db, tenant_id=tenant_id, **keys)
+
+
+def _named(facts: SiteFacts) -> tuple[str, str, dict[str, str]]:
+    name = read_name(facts.name)
+    city = read_name(facts.city, field="city", label="The city")
+    return name, city, {"name_key": name_key(name), "city_key": name_key(city)}

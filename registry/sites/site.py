@@ -69,6 +69,12 @@ class SiteFacts:
     power_kw: int
 
 
+def differences(site: Site, facts: SiteFacts) -> tuple[str, ...]:
+    """Return the names of what the facts say otherwise than the site that is there."""
+    names = ("country", "kind", "connectivity", "power_kw")
+    return tuple(name for name in names if getattr(site, name) != getattr(facts, name))
+
+
 @dataclass(frozen=True, slots=True)
 class SiteFigures:
     """What runs at a site.  power_now_w: None where no node reports it

@@ -15,11 +15,14 @@ from registry.server.session import (
     signed_in_anywhere,
 )
 from registry.tenants import operations
+from registry.tenants.roles import not_found
 from web.view_models.parts import Form
 from web.view_models.tenants import NewOrganizationPage
 
 USE_CASE_CHARACTERS_MAX = 200
 NEXT_OF_INTENT = {"use": "/", "host": "/sites/new", "both": "/sites/new"}
+
+PAGE_OF_STEP = {"site": "/sites/new", "node": "/nodes/new", "done": "/"}
 
 pages = Blueprint("tenants", __name__)
 
@@ -38,6 +41,15 @@ def _organization_page(*, form: Form) -> str:
 def show_new_organization() -> ResponseReturnValue:
     """Return the form that creates an organization."""
     return _organization_page(form=Form(values={"intent": "use"}))
+
+
+@pages.get("/onboarding/<step>")
+@signed_in_anywhere
+def show_step(step: str) -> ResponseReturnValue:
+    """Lead on to the page of a step of the first run, for good."""
+    if step not in PAGE_OF_STEP:
+        raise not_found("This step")
+    return redirect(PAGE_OF_STEP[step], code=308)
 
 
 @pages.post("/onboarding")

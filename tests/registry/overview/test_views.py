@@ -10,6 +10,7 @@ from protocol.clock import MINUTE_MS
 from protocol.health import Finding
 from registry.incidents.operations import open_finding
 from tests.registry.marketplace import HOURLY, Customer, Marketplace
+from tests.registry.rig import Rig
 
 
 def test_a_first_visit_is_led_through_what_to_do(market: Marketplace) -> None:
@@ -293,3 +294,26 @@ def test_programs_hear_the_same_standing_as_pages_show(market: Marketplace) -> N
 
     assert found is not None
     assert [one["state"] for one in found["data"]] == ["degraded"]
+
+
+def test_an_organization_that_hosts_is_led_to_its_first_node_and_not_to_pay(rig: Rig) -> None:
+    host = rig.member("host@site.example", intent="host")
+
+    page = host.get("/").text
+
+    assert "Add a site" in page
+    assert "Bring a node online" in page
+    assert "Add funds</a></b>" not in page
+
+
+def test_the_steps_of_a_host_go_once_its_node_was_heard_of(market: Marketplace) -> None:
+    assert "Set up" not in market.host.get("/").text
+
+
+def test_the_addresses_of_the_first_steps_lead_to_their_pages(rig: Rig) -> None:
+    host = rig.member("host@site.example", intent="host")
+
+    found = [host.get(f"/onboarding/{step}") for step in ("site", "node", "done", "no")]
+
+    assert [one.status_code for one in found] == [308, 308, 308, 404]
+    assert [one.headers.get("Location") for one in found[:3]] == ["/sites/new", "/nodes/new", "/"]
