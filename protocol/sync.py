@@ -49,6 +49,8 @@ class SyncRequest(msgspec.Struct, frozen=True):
 
     sequence  counts the calls of this boot; a second machine with the same key shows by it
     key_set_issued_at_ms  when the registry signed the key set that the node holds
+    node_time_ms  the time by which the node dates what it writes down, when it sent this; what
+                  `sent_at_ms` says is the registry's time, as far as the node knows it
     log       None when the registry has everything
     """
 
@@ -67,6 +69,7 @@ class SyncRequest(msgspec.Struct, frozen=True):
     findings: Annotated[tuple[Finding, ...], msgspec.Meta(max_length=FINDINGS_MAX)]
     leases: Annotated[tuple[LeaseSpend, ...], msgspec.Meta(max_length=LEASES_MAX)]
     key_set_issued_at_ms: Moment | None = None
+    node_time_ms: Moment | None = None
     log: LogBatch | None = None
 
 
@@ -95,6 +98,7 @@ class SyncAnswer(msgspec.Struct, frozen=True):
 
     desired, key_set  signed documents, only when newer than what the node holds
     leases            all live leases of this node: one that is left out is recalled
+    received_at_ms    when the call came in; `now_ms` is when the answer was made
     """
 
     now_ms: Moment
@@ -104,3 +108,4 @@ class SyncAnswer(msgspec.Struct, frozen=True):
     next_interval_ms: Annotated[int, msgspec.Meta(ge=100, le=3_600_000)]
     desired: Envelope | None = None
     key_set: Envelope | None = None
+    received_at_ms: Moment | None = None

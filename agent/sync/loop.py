@@ -15,6 +15,7 @@ from agent.sync.exchange import (
     interval_ms,
 )
 from agent.sync.operations import Heard, Taken, note_enrolled, outgoing, take_answer
+from agent.sync.time_estimate import estimate
 from agent.usage_log.operations import Sign
 from protocol.clock import Clock
 from protocol.enrolment import EnrolAnswer, EnrolRequest
@@ -25,8 +26,8 @@ log = logging.getLogger(__name__)
 CALLS_MAX = 64
 """Calls of one pass: a backlog of 262,144 entries, then others have their turn."""
 
-ROUND_TRIP_MS_MAX = 10_000
-"""An answer that took longer says too little about what time it is."""
+ERROR_MS_MAX = 5_000
+"""An answer that was longer on the way says too little about what time it is."""
 
 STALE = "signature_stale"
 
@@ -117,6 +118,7 @@ class SyncLoop:
             observed,
             boot_id=uplink.boot_id,
             sent_at_ms=self._signing_ms(),
+            node_time_ms=uplink.clock.now_ms(),
             sign=uplink.sign if self._log_known else None,
             agent_version=uplink.agent_version,
         )
@@ -133,19 +135,26 @@ class SyncLoop:
         return taken
 
     def _heard(self, answer: SyncAnswer, signed_by: str, sent_boot_ms: int) -> Heard:
-        """Return the answer with its moments; the registry's clock was read midway, we take it."""
+        """Return the answer with its moments, and set our time by the registry's."""
         clock = self._uplink.clock
-        received_boot_ms = clock.boot_ms()
-        midway_boot_ms = (sent_boot_ms + received_boot_ms) // 2
-        if received_boot_ms - sent_boot_ms <= ROUND_TRIP_MS_MAX:
-            self._set_clock(midway_boot_ms, answer.now_ms)
-        wall_midway_ms = self._uplink.wall() - (received_boot_ms - midway_boot_ms)
+        received_boot_ms, wall_ms = clock.boot_ms(), self._uplink.wall()
+        found = estimate(
+            sent_boot_ms=sent_boot_ms,
+            received_at_ms=answer.now_ms
+            if answer.received_at_ms is None
+            else answer.received_at_ms,
+            answered_at_ms=answer.now_ms,
+            received_boot_ms=received_boot_ms,
+        )
+        if found is not None and found.error_ms <= ERROR_MS_MAX:
+            self._set_clock(received_boot_ms, received_boot_ms + found.offset_ms)
+        offset_ms = answer.now_ms - received_boot_ms if found is None else found.offset_ms
         return Heard(
             answer=answer,
             signed_by=signed_by,
             sent_boot_ms=sent_boot_ms,
             received_boot_ms=received_boot_ms,
-            skew_ms=wall_midway_ms - answer.now_ms,
+            skew_ms=wall_ms - received_boot_ms - offset_ms,
         )
 
     def _set_clock(self, boot_ms: int, registry_ms: int) -> None:

@@ -96,6 +96,7 @@ def outgoing(
     *,
     boot_id: str,
     sent_at_ms: int,
+    node_time_ms: int,
     sign: Sign | None,
     agent_version: str,
 ) -> Outgoing:
@@ -115,6 +116,7 @@ def outgoing(
         observed,
         sequence=sequence,
         sent_at_ms=sent_at_ms,
+        node_time_ms=node_time_ms,
         leases=list_lease_spend(db),
         log=next_batch(db, sign) if sign is not None else None,
         agent_version=agent_version,

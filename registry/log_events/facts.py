@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from protocol.checkpoint import Checkpoint
 from protocol.usage import Use
+from registry.log_events.effective_time import Span
 
 
 @dataclass(slots=True)
@@ -15,6 +16,7 @@ class EventFacts:
     referenced     records by index, of which adjustments speak
     adjusted       what earlier adjustments came to, by the index of their record; it moves on
     approved       (index, quantity) of adjustments upwards that an operator approved
+    span           within what times records count, where the node's clock was off
     """
 
     origin: str = ""
@@ -24,3 +26,4 @@ class EventFacts:
     referenced: dict[int, Use] = field(default_factory=dict)
     adjusted: dict[int, int] = field(default_factory=dict)
     approved: frozenset[tuple[int, int]] = frozenset()
+    span: Span | None = None

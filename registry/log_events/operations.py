@@ -1,7 +1,7 @@
 """Keep what the rarer entries of a batch say, and move the money that corrections give back."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from typing import Protocol
 
 from protocol.checkpoint import Checkpoint
 from protocol.log_events import Adjusted, Gap, KeyChanged, Session
@@ -13,6 +13,7 @@ from registry.adjustments.operations import take_back_share
 from registry.audit.operations import record
 from registry.ledger.operations import net, post
 from registry.log_events import queries
+from registry.log_events.effective_time import SKEW_MS_TRUE, Span, effective_span
 from registry.log_events.facts import EventFacts
 from registry.log_events.given_back import GivenBack, correction_journal
 from registry.store.database import Db
@@ -21,13 +22,24 @@ ADJUSTMENTS_MAX = 256
 """Corrections in one batch: each has its record looked up."""
 
 
-@dataclass(frozen=True, slots=True)
-class LogName:
-    """Which log it is."""
+class LogName(Protocol):
+    """Which log it is: `registry/usage/log_state.py:Log`, as far as this room looks."""
 
-    node_id: str
-    epoch: int
-    origin: str
+    @property
+    def node_id(self) -> str: ...
+    @property
+    def epoch(self) -> int: ...
+    @property
+    def origin(self) -> str: ...
+
+
+class LogEnd(LogName, Protocol):
+    """The same, and how far it was accepted."""
+
+    @property
+    def size(self) -> int: ...
+    @property
+    def accepted_at_ms(self) -> int | None: ...
 
 
 def facts_for(
@@ -35,11 +47,13 @@ def facts_for(
     log: LogName,
     entries: Sequence[Entry],
     *,
+    begin: int,
     public_key: bytes,
     entry_at: Callable[[int], bytes | None],
 ) -> EventFacts:
     """Return what these entries of a batch are judged by; records need none of it.
 
+    begin       where the batch begins
     public_key  by which the log is signed now
     entry_at    the bytes of an entry, accepted or of this batch; None where there is none
     """
@@ -47,7 +61,8 @@ def facts_for(
     if len(adjusted) > ADJUSTMENTS_MAX:
         raise LogRefused("adjustments_many", f"More than {ADJUSTMENTS_MAX} adjustments at once.")
     references = {entry.reference for entry in adjusted}
-    facts = EventFacts(log.origin, log.epoch, _predecessor(db, log))
+    span = queries.find_span(db, log.node_id, log.epoch, begin)
+    facts = EventFacts(log.origin, log.epoch, _predecessor(db, log), span=span)
     if any(isinstance(entry, KeyChanged) for entry in entries):
         earlier = queries.list_keys(db, log.node_id, log.epoch)
         facts.keys = frozenset({public_key, *(key.public_key for key in earlier)})
@@ -59,6 +74,25 @@ def facts_for(
         facts.adjusted = queries.adjusted_by_reference(db, log.node_id, log.epoch, references)
         facts.approved = queries.list_approved(db, log.node_id, log.epoch, references)
     return facts
+
+
+def judge_time(db: Db, log: LogEnd, *, skew_ms: int, now_ms: int) -> Span | None:
+    """Return within what times the next batch of a log counts, and keep it; None for its own.
+
+    Refuses one of a node whose clock is beyond use.
+    """
+    counted_to_ms = 0
+    if abs(skew_ms) > SKEW_MS_TRUE:
+        counted_to_ms = queries.counted_to_ms(db, log.node_id, log.epoch)
+    span = effective_span(
+        skew_ms=skew_ms,
+        cosigned_at_ms=log.accepted_at_ms,
+        counted_to_ms=counted_to_ms,
+        now_ms=now_ms,
+    )
+    if span is not None:
+        queries.insert_span(db, log.node_id, log.epoch, log.size, span)
+    return span
 
 
 def check_both_signed(note: str, *, origin: str, public_key: bytes) -> None:

@@ -76,6 +76,30 @@ def insert_approval(
     db.execute(insert(tables.adjustment_approval), row)
 
 
+def insert_span(db: Db, node_id: str, epoch: int, begin: int, span: tuple[int, int]) -> None:
+    """Keep within what times the batch that begins at `begin` counted."""
+    row = {"begin": begin, "low_ms": span[0], "high_ms": span[1]}
+    db.execute(insert(tables.log_span), {"node_id": node_id, "epoch": epoch} | row)
+
+
+def find_span(db: Db, node_id: str, epoch: int, begin: int) -> tuple[int, int] | None:
+    """Return within what times the batch that began at `begin` counted; None for its own."""
+    kept = tables.log_span
+    row = db.row(
+        select(kept.c.low_ms, kept.c.high_ms).where(
+            _is(kept, node_id, epoch), kept.c.begin == begin
+        )
+    )
+    return None if row is None else (row.low_ms, row.high_ms)
+
+
+def counted_to_ms(db: Db, node_id: str, epoch: int) -> int:
+    """Return up to when usage of a log was accepted; 0 if none was."""
+    stream = usage_tables.stream
+    wanted = select(func.max(stream.c.end_ms)).where(_is(stream, node_id, epoch))
+    return int(db.value(wanted) or 0)
+
+
 def list_keys(db: Db, node_id: str, epoch: int) -> list[LogKey]:
     """Return the keys of a log in the order in which they signed it."""
     kept = tables.log_key

@@ -15,13 +15,24 @@ class PriceBook:
         self._versions: dict[tuple[str, str], list[Price]] = {}
         for price in ordered:
             self._versions.setdefault((price.sku, price.meter), []).append(price)
+        self._span: tuple[int, int] | None = None
         self._edges = {
             priced: [version.effective_at_ms for version in versions]
             for priced, versions in self._versions.items()
         }
 
+    def within(self, span: tuple[int, int] | None) -> "PriceBook":
+        """Return the same versions, asked for no earlier and no later moment than in `span`."""
+        if span is None:
+            return self
+        book = PriceBook(())
+        book._versions, book._edges, book._span = self._versions, self._edges, span
+        return book
+
     def price_at(self, sku: str, meter: str, at_ms: int) -> Price:
         """Return the version in force at `at_ms`; refuse if there was none."""
+        if self._span is not None:
+            at_ms = min(max(at_ms, self._span[0]), self._span[1])
         edges = self._edges.get((sku, meter), ())
         position = bisect_right(edges, at_ms)
         if position == 0:

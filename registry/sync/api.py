@@ -1,6 +1,7 @@
 """`POST /node/v1/sync`: signed, compressed, answered at once and signed."""
 
 from flask import Blueprint, Response, current_app, request
+from msgspec.structs import replace
 
 from protocol.http_signature import signed_answer_headers
 from protocol.refusal import SignatureRefused
@@ -21,6 +22,7 @@ def sync() -> Response:
     A refused signature is noted in a unit of its own, so that the note outlives the refusal.
     """
     policy: SyncPolicy = current_app.extensions[EXTENSION]
+    received_at_ms = now_ms()
     body = request.get_data()
     call = SignedCall(request.method, asked_url(), dict(request.headers), body)
     with db().unit():
@@ -29,8 +31,15 @@ def sync() -> Response:
         raise caller
     asked = unpack(body, SyncRequest)
     with db().unit():
-        answer = operations.sync(db(), caller.node_id, asked, policy=policy, now_ms=now_ms())
-    packed = pack(answer)
+        answer = operations.sync(
+            db(),
+            caller.node_id,
+            asked,
+            policy=policy,
+            received_at_ms=received_at_ms,
+            now_ms=now_ms(),
+        )
+    packed = pack(replace(answer, received_at_ms=received_at_ms, now_ms=now_ms()))
     headers = signed_answer_headers(
         status=200, body=packed, key=policy.key, now_ms=now_ms(), nonce=caller.nonce
     )

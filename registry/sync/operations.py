@@ -115,9 +115,17 @@ def caller_of(db: Db, call: SignedCall, *, now_ms: int) -> Caller | SignatureRef
 
 
 def sync(
-    db: Db, node_id: str, request: SyncRequest, *, policy: SyncPolicy, now_ms: int
+    db: Db,
+    node_id: str,
+    request: SyncRequest,
+    *,
+    policy: SyncPolicy,
+    now_ms: int,
+    received_at_ms: int | None = None,
 ) -> SyncAnswer:
     """Take in one call of an enrolled node and return the answer to it.
+
+    received_at_ms  when it came in, where that was not now: the node's clock is judged by it
 
     What the node logged is taken in as a step of its own: if it is refused, the rest still holds.
     """
@@ -126,7 +134,10 @@ def sync(
     record_findings(db, node_id, request.findings, now_ms=now_ms)
     observe(db, node_id, request.allocations, now_ms=now_ms)
     record_models(db, node_id, request.models, now_ms=now_ms)
-    log = _log(db, get_node(db, node_id), request, policy=policy, now_ms=now_ms)
+    skew_ms = 0
+    if request.node_time_ms is not None:
+        skew_ms = request.node_time_ms - (now_ms if received_at_ms is None else received_at_ms)
+    log = _log(db, get_node(db, node_id), request, policy=policy, now_ms=now_ms, skew_ms=skew_ms)
     node = get_node(db, node_id)
     only = None if node.is_open else node.tenant_id
     keys = list_honoured_keys(db, tenant_id=only, now_ms=now_ms)
@@ -232,7 +243,15 @@ def _note_refused(db: Db, node: Node | None, refused: SignatureRefused, *, now_m
     open_finding(db, node.node_id, finding, now_ms=now_ms)
 
 
-def _log(db: Db, node: Node, request: SyncRequest, *, policy: SyncPolicy, now_ms: int) -> LogAnswer:
+def _log(
+    db: Db,
+    node: Node,
+    request: SyncRequest,
+    *,
+    policy: SyncPolicy,
+    now_ms: int,
+    skew_ms: int,
+) -> LogAnswer:
     assert node.public_key is not None
     identity = LogIdentity(
         node_id=node.node_id,
@@ -252,6 +271,7 @@ def _log(db: Db, node: Node, request: SyncRequest, *, policy: SyncPolicy, now_ms
             now_ms=now_ms,
             registry_key=policy.key,
             domain=policy.domain,
+            skew_ms=skew_ms,
         )
     if answer.problem is None:
         close_finding(db, node.node_id, code=LOG_REFUSED, now_ms=now_ms)

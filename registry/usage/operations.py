@@ -16,10 +16,10 @@ from registry.ledger.postings import usage
 from registry.ledger.queries import get_purse, list_journals
 from registry.log_events.facts import EventFacts
 from registry.log_events.operations import (
-    LogName,
     check_both_signed,
     facts_for,
     give_back,
+    judge_time,
     keep_events,
     keep_key,
 )
@@ -67,15 +67,18 @@ def ingest(
     now_ms: int,
     registry_key: SigningKey,
     domain: str,
+    skew_ms: int = 0,
 ) -> LogAnswer:
     """Take a batch in as one step of the caller's unit and answer how far the log now is.
 
     A batch that breaks a rule changes nothing but the log's problem, which the answer carries;
     one that begins beyond our size is answered with the size; one that was taken in before, with
     the cosignature it got.
+
+    skew_ms  the node's time less ours
     """
     log = _log_of(db, identity, domain)
-    witness = Witness(witness_name(domain), registry_key, now_ms)
+    witness = Witness(witness_name(domain), registry_key, now_ms, skew_ms)
     try:
         with db.savepoint():
             return _taken_in(db, log, identity, batch, surroundings, witness)
@@ -231,7 +234,7 @@ def _taken_in(
     read = read_entries(raw, first_index=log.size)
     standing = _standing(db, log, read, raw, surroundings, witness)
     tally = Tally(
-        PriceBook(surroundings.list_prices(db, named_skus(read))),
+        PriceBook(surroundings.list_prices(db, named_skus(read))).within(standing.events.span),
         site_id=identity.site_id,
         share_basis_points=identity.site_share_basis_points,
     )
@@ -258,10 +261,6 @@ def _repeated(db: Db, log: Log, checkpoint: Checkpoint) -> LogAnswer:
     return LogAnswer(epoch=log.epoch, size=log.size, cosignature=log.cosignature or None)
 
 
-def _name(log: Log) -> LogName:
-    return LogName(log.node_id, log.epoch, log.origin)
-
-
 def _events(db: Db, log: Log, read: ReadBatch, raw: Sequence[bytes]) -> EventFacts:
     def entry_at(index: int) -> bytes | None:
         at = index - read.first_index
@@ -269,8 +268,8 @@ def _events(db: Db, log: Log, read: ReadBatch, raw: Sequence[bytes]) -> EventFac
             return raw[at]
         return next(iter(queries.list_entries(db, log, index, index + 1)), None)
 
-    others = list(read.others.values())
-    return facts_for(db, _name(log), others, public_key=log.public_key, entry_at=entry_at)
+    others, begin = list(read.others.values()), read.first_index
+    return facts_for(db, log, others, begin=begin, public_key=log.public_key, entry_at=entry_at)
 
 
 def _standing(
@@ -285,6 +284,7 @@ def _standing(
     owners, leases = named_ids(read)
     facts = surroundings.list_owners(db, log.node_id, owners)
     events = _events(db, log, read, raw)
+    events.span = judge_time(db, log, skew_ms=witness.skew_ms, now_ms=witness.now_ms)
     leases += [use.lease_id for use in events.referenced.values()]
     standing = Standing(
         owners={name: owner_at(fact, witness.now_ms) for name, fact in facts.items()},
@@ -319,13 +319,13 @@ def _store(
     if accepted.public_key is not None:
         keep_key(
             db,
-            _name(log),
+            log,
             before=log.public_key,
             public_key=moved.public_key,
             from_size=moved.size,
             note=moved.checkpoint,
         )
-    keep_events(db, _name(log), accepted.events)
+    keep_events(db, log, accepted.events)
     streams = {key: standing.streams[key] for key in accepted.streams}
     queries.upsert_streams(db, log, streams)
     queries.upsert_openings(db, log, {key: standing.openings[key] for key in accepted.openings})
@@ -352,7 +352,7 @@ def _settle(
             purse = get_purse(db, tenant_id)
             posted = post(db, usage(src=src, at_ms=now_ms, purse=purse, charge=charge))
             assert posted is not None
-    give_back(db, _name(log), tally.given_back, accepted.events, now_ms=now_ms)
+    give_back(db, log, tally.given_back, accepted.events, now_ms=now_ms)
     for lease_id, micros in sorted(tally.settled.items()):
         covered = surroundings.settle_lease(db, lease_id, micros)
         assert covered == micros

@@ -93,7 +93,11 @@ class Recount:
             )
             if lease.state == "released" and (lease.ended_at_ms or 0) <= part.at_ms:
                 found.state = "released"
-        tally = Tally(self.prices, site_id=self.site_id, share_basis_points=self.share_basis_points)
+        tally = Tally(
+            self.prices.within(events.span),
+            site_id=self.site_id,
+            share_basis_points=self.share_basis_points,
+        )
         accept(
             batch,
             node_id=self.node_id,

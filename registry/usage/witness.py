@@ -9,11 +9,15 @@ from protocol.signing import SigningKey
 
 @dataclass(frozen=True, slots=True)
 class Witness:
-    """By which name and key the registry cosigns, and when."""
+    """By which name and key the registry cosigns, and when.
+
+    skew_ms  the time of the node whose log it is, less ours
+    """
 
     name: str
     key: SigningKey
     now_ms: int
+    skew_ms: int = 0
 
     def cosignature(self, checkpoint: Checkpoint) -> str:
         """Return the registry's line under a checkpoint."""

@@ -77,4 +77,22 @@ log_key = Table(
     Column("note", Text, nullable=False),
 )
 
-APPEND_ONLY = ("log_session", "log_gap", "log_adjustment", "adjustment_approval", "log_key")
+# Within what times the records of a batch counted, where its node's clock was off.
+log_span = Table(
+    "log_span",
+    metadata,
+    Column("node_id", Text, primary_key=True),
+    Column("epoch", BigInteger, primary_key=True, autoincrement=False),
+    Column("begin", BigInteger, primary_key=True, autoincrement=False),
+    Column("low_ms", BigInteger, nullable=False),
+    Column("high_ms", BigInteger, nullable=False),
+)
+
+APPEND_ONLY = (
+    "log_session",
+    "log_gap",
+    "log_adjustment",
+    "adjustment_approval",
+    "log_key",
+    "log_span",
+)

@@ -151,7 +151,14 @@ def test_a_request_says_what_is_held() -> None:
     held = _held(state=_state(4, "a"), keys=_keys(6, 99))
 
     request = sync_request(
-        held, observed, sequence=3, sent_at_ms=5, leases=[], log=None, agent_version="1"
+        held,
+        observed,
+        sequence=3,
+        sent_at_ms=5,
+        node_time_ms=6,
+        leases=[],
+        log=None,
+        agent_version="1",
     )
 
     assert (request.desired_generation, request.key_set_version) == (4, 6)

@@ -34,6 +34,7 @@ REQUEST = sync_request(
     Observed("http://10.0.0.1:8090", HOST, (), (), (), ()),
     sequence=1,
     sent_at_ms=BEGIN_MS,
+    node_time_ms=BEGIN_MS,
     leases=[],
     log=None,
     agent_version="1",
