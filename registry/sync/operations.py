@@ -16,6 +16,7 @@ from registry.access.queries import get_key_set_version, list_honoured_keys, lis
 from registry.adjustments.operations import verify_founded
 from registry.allocations.operations import list_desired, observe
 from registry.allocations.queries import hourly_by_tenant, list_owners_on
+from registry.card_books.operations import card_claims
 from registry.catalogue.queries import list_prices
 from registry.gateway.operations import record_models
 from registry.incidents.operations import (
@@ -208,7 +209,7 @@ def verify_everything(
         return get_node(db, node_id).site_id, site_share_basis_points
 
     books = verify_books(db)
-    unfounded = verify_founded(db, expected_journals(db))
+    unfounded = verify_founded(db, expected_journals(db), card_claims(db))
     usage = verify_usage(
         db,
         surroundings=surroundings(list_owners=list_owners, list_prices=list_prices),
