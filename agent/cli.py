@@ -13,11 +13,11 @@ import click
 import msgspec
 import uvloop
 
-from agent.commands import clean_up, doctor_report, enrolled, node_status, serve_echo
+from agent.commands import clean_up, node_status, opened, serve_echo
 from agent.config import Config, read_config
-from agent.machine import STORE_FILE
+from agent.doctor import doctor_report
+from agent.enrolling import enrolled
 from agent.node import run_node
-from agent.store.database import open_for_reading
 from agent.sync.queries import get_identity, list_trusted
 from agent.usage_log.operations import audit_keys, verify_log
 from protocol import __version__
@@ -141,7 +141,7 @@ def status(context: click.Context, *, as_json: bool) -> None:
 @click.pass_context
 def verify_log_(context: click.Context, *, as_json: bool) -> None:
     """Recompute the whole usage log; exit code 11 and the first wrong entry if it is not intact."""
-    db = open_for_reading(Path(config_of(context).state_directory) / STORE_FILE)
+    db = opened(config_of(context))
     identity = get_identity(db)
     keys = audit_keys(
         registry_domain=identity.registry_domain,
@@ -159,11 +159,15 @@ def verify_log_(context: click.Context, *, as_json: bool) -> None:
 @json_option
 @click.pass_context
 def doctor(context: click.Context, *, as_json: bool) -> None:
-    """Check this machine: engine, GPUs, disk, clock, registry; say what to do."""
+    """Check versions, engine, GPUs, disk, clock, registry and usage log; say what to do."""
     report = waited(doctor_report(config_of(context)))
-    lines = [f"{'ok' if one['ok'] else 'BAD':<4}{one['what']}: {one['detail']}" for one in report]
-    told(report, "\n".join(lines), as_json=as_json)
-    if not all(one["ok"] for one in report):
+    lines = []
+    for one in report:
+        lines.append(f"{'ok' if one.ok else 'BAD':<4}{one.what}: {one.detail}")
+        if one.remedy:
+            lines.append(f"    {one.remedy}")
+    told([asdict(one) for one in report], "\n".join(lines), as_json=as_json)
+    if not all(one.ok for one in report):
         sys.exit(OTHER)
 
 

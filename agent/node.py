@@ -45,9 +45,10 @@ from agent.server.app import Application, make_app, open_socket, serving
 from agent.store.database import Db
 from agent.store.thread import Store
 from agent.sync.client import RegistryClient
+from agent.sync.exchange import NotEnrolled
 from agent.sync.loop import SyncLoop, Uplink
 from agent.sync.operations import Taken, stored_desired, stored_key_set
-from agent.sync.queries import Identity, find_identity, list_trusted
+from agent.sync.queries import Identity, get_identity, list_trusted
 from agent.usage_log.loop import LogRounds
 from agent.usage_log.operations import audit_keys, park_broken, verify_log
 from agent.usage_log.routes import USAGE_LOG, UsageLog
@@ -93,15 +94,12 @@ class Rooms:
 async def run_node(config: Config) -> None:
     """Run until SIGTERM or Ctrl-C.  Containers are left as they are."""
     state = Path(config.state_directory)
+    if not (state / STORE_FILE).exists() and not (state / KEY_FILE).exists():
+        raise NotEnrolled
     key = read_key(state / KEY_FILE)
     async with AsyncExitStack() as resources:
         store = resources.enter_context(Store(state / STORE_FILE))
-        identity = await store.run(find_identity)
-        if identity is None:
-            raise Fault(
-                f"{state}: this machine is not enrolled. Get a secret from the page of the node, "
-                "then run `outstation-agent enrol --secret-file FILE`."
-            )
+        identity = await store.run(get_identity)
         listening = open_socket(config.gateway.host, config.gateway.port)
         resources.callback(listening.close)
         rooms = await _built(config, key, identity, store, port=listening.getsockname()[1])

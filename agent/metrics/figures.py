@@ -102,7 +102,7 @@ def gpu_families(scrape: Scrape) -> Iterator[Family]:
         "outstation_gpu_lost",
         "gauge",
         "1 for a GPU that does not answer.",
-        [(int(card.uuid not in samples), {"UUID": card.uuid}) for card in scrape.accelerators],
+        [(int(card.uuid not in samples), _named(card)) for card in scrape.accelerators],
     )
 
 
@@ -148,9 +148,16 @@ def _labels(card: Accelerator, scrape: Scrape) -> dict[str, str]:
         "Hostname": scrape.hostname,
         "allocation": scrape.holders.get(card.uuid, ""),
     }
-    if card.simulated:
-        labels["simulated"] = "true"
-    return labels
+    return labels | _simulated(card)
+
+
+def _named(card: Accelerator) -> dict[str, str]:
+    return {"UUID": card.uuid} | _simulated(card)
+
+
+def _simulated(card: Accelerator) -> dict[str, str]:
+    """A simulated card is labelled so wherever it is told of."""
+    return {"simulated": "true"} if card.simulated else {}
 
 
 def _free_mib(card: Accelerator, sample: Sample) -> int | None:

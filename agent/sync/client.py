@@ -1,14 +1,19 @@
 """The registry over HTTP: signed requests out, answers believed only under a trusted signature."""
 
 import asyncio
+import socket
+import ssl
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from email.utils import mktime_tz, parsedate_tz
 from typing import Protocol, TypeVar
+from urllib.parse import urlsplit
 
 import httpx
 import msgspec
 
 from agent.sync.exchange import RefusedByRegistry, RegistrySilent, checked_enrolment, pinned_key_id
-from protocol.clock import SECOND_MS
+from protocol.clock import SECOND_MS, Clock
 from protocol.enrolment import EnrolAnswer, EnrolRequest
 from protocol.http_signature import read_signed_answer, signed_request_headers
 from protocol.refusal import Refusal, SignatureRefused
@@ -18,12 +23,15 @@ from protocol.wire import BODY_BYTES_MAX, decode, pack, unpack
 
 CONNECT_S = 5.0
 READ_S = 20.0
+LOOK_S = 10.0
 WHOLE_S = 60.0
 """The longest a call may take from its begin to the last byte of its answer."""
 
 RETRY_AFTER_S_MAX = 3_600
 SYNC_PATH = "/node/v1/sync"
 ENROL_PATH = "/node/v1/enrol"
+LIFE_PATH = "/healthz"
+HTTP_OK = 200
 
 PublicKeyOf = Callable[[str], bytes | None]
 T = TypeVar("T")
@@ -210,3 +218,93 @@ def _retry_after_ms(headers: Mapping[str, str]) -> int:
     if not text.isascii() or not text.isdecimal() or len(text) > 6:
         return 0
     return min(int(text), RETRY_AFTER_S_MAX) * SECOND_MS
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How far a look at the registry came, without a signature.
+
+    fault    why it came no further, in a sentence; None if the registry answered
+    remedy   what to do about it
+    skew_ms  our clock minus the registry's, which tells whole seconds; None where it told none
+    """
+
+    fault: str | None = None
+    remedy: str = ""
+    skew_ms: int | None = None
+
+
+async def reach(base_url: str, *, wall: Clock) -> Reach:
+    """Ask the registry whether it is there, and what it makes of the time; read nothing else."""
+    url = base_url.rstrip("/") + LIFE_PATH
+    timeout = httpx.Timeout(LOOK_S, connect=CONNECT_S)
+    began_ms = wall()
+    try:
+        async with (
+            asyncio.timeout(LOOK_S),
+            httpx.AsyncClient(timeout=timeout, follow_redirects=False) as http,
+            http.stream("GET", url) as answer,
+        ):
+            status, told = answer.status_code, answer.headers.get("Date", "")
+    except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
+        return await _unreached(base_url, str(error) or "no answer in time")
+    date = parsedate_tz(told)
+    skew_ms = None
+    if date is not None:
+        # A whole second stands for its middle; our own time is that of the middle of the call.
+        skew_ms = (began_ms + wall()) // 2 - (mktime_tz(date) * SECOND_MS + SECOND_MS // 2)
+    if status == HTTP_OK:
+        return Reach(skew_ms=skew_ms)
+    return Reach(
+        fault=f"{url} answers {status}, not {HTTP_OK}",
+        remedy="Check registry_url; if it is right, the registry or the proxy before it is not "
+        "well: ask who runs it.",
+        skew_ms=skew_ms,
+    )
+
+
+async def _unreached(base_url: str, why: str) -> Reach:
+    """Return at which step a connection fails: the name, the way there, TLS, or the answer."""
+    parts = urlsplit(base_url)
+    host, is_tls = parts.hostname or "", parts.scheme == "https"
+    port = parts.port or (443 if is_tls else 80)
+    try:
+        async with asyncio.timeout(CONNECT_S):
+            found = await asyncio.get_running_loop().getaddrinfo(
+                host, port, type=socket.SOCK_STREAM
+            )
+            address = str(found[-1][4][0])
+            _, writer = await asyncio.open_connection(
+                address, port, ssl=is_tls or None, server_hostname=host if is_tls else None
+            )
+            writer.close()
+    except socket.gaierror:
+        return Reach(
+            fault=f"no machine is known by the name {host}",
+            remedy="Check registry_url, and the resolver of this machine (/etc/resolv.conf).",
+        )
+    except ssl.SSLCertVerificationError as error:
+        return Reach(
+            fault=f"the certificate of {host} is not accepted: {error.verify_message}",
+            remedy="Check the clock and the name in registry_url; install the certificate "
+            "authority if the registry has one of its own.",
+        )
+    except ssl.SSLError as error:
+        return Reach(
+            fault=f"{host} port {port} speaks no TLS ({error.reason})",
+            remedy="Check the port in registry_url, and whether it begins with http:// instead.",
+        )
+    except ConnectionRefusedError:
+        return Reach(
+            fault=f"nothing listens at {host} port {port}",
+            remedy="Check registry_url; if it is right, the registry does not run.",
+        )
+    except OSError:
+        return Reach(
+            fault=f"{host} port {port} cannot be reached",
+            remedy=f"Check the uplink, and let this machine call out to TCP port {port}.",
+        )
+    return Reach(
+        fault=f"{host} port {port} takes the connection but gives no HTTP answer ({why})",
+        remedy="Check the port in registry_url, and any proxy in between.",
+    )

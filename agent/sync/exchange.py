@@ -33,6 +33,19 @@ class RegistrySilent(Fault):
         self.retry_after_ms = retry_after_ms
 
 
+class NotEnrolled(Refusal):
+    """This machine is no node yet."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            code="not_enrolled",
+            status=401,
+            message="This machine is not enrolled.",
+            hint="Get a secret from the page of the node, then run "
+            "`outstation-agent enrol --secret-file FILE`.",
+        )
+
+
 class RefusedByRegistry(Refusal):
     """The registry understood and said no.
 

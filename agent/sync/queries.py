@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from agent.store.database import Db
+from agent.sync.exchange import NotEnrolled
 from protocol.enrolment import TrustKey
-from protocol.refusal import Fault
 from protocol.signing import Envelope
 from protocol.wire import decode, encode
 
@@ -68,7 +68,7 @@ def get_identity(db: Db) -> Identity:
     """Return who this node is."""
     identity = find_identity(db)
     if identity is None:
-        raise Fault("This node is not enrolled. Run `outstation-agent enrol` with its secret.")
+        raise NotEnrolled
     return identity
 
 

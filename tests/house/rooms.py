@@ -109,11 +109,12 @@ DOOR_ROOMS = frozenset({Kind.STORE, Kind.SERVER, Kind.DRIVERS})
 # Files that stand beside the rooms and put them together.
 COMPOSITION: dict[str, frozenset[str]] = {
     # commands: what cli.py offers, in a file of its own so that neither grows too long.
+    # doctor, enrolling: two commands that ask all of the machine, each in a file of its own.
     # machine: what node.py and the commands both ask of the machine.
     # observer: what many rooms see, put together for sync, health and metrics.
     "agent": frozenset(
-        {"__init__", "__main__", "cli", "commands", "config", "machine", "node", "observer"}
-        | {"background"}
+        {"__init__", "__main__", "cli", "commands", "config", "doctor", "enrolling", "machine"}
+        | {"background", "node", "observer"}
     ),
     # __main__: the command, and what to install where its extra is missing.
     # governing: the commands that say on which terms an organization may spend.
@@ -125,7 +126,8 @@ COMPOSITION: dict[str, frozenset[str]] = {
     ),
 }
 DRIVER_USERS = frozenset(
-    {"agent/node.py", "agent/cli.py", "agent/commands.py", "agent/machine.py"}
+    {"agent/node.py", "agent/cli.py", "agent/commands.py", "agent/doctor.py", "agent/enrolling.py"}
+    | {"agent/machine.py"}
 ) | frozenset({"registry/app.py", "registry/jobs.py", "registry/cli.py", "registry/commands.py"})
 
 _WORK = frozenset({Kind.PURE, Kind.QUERIES, Kind.OPERATIONS, Kind.STORE})

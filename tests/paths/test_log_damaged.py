@@ -72,6 +72,8 @@ def test_a_flipped_byte_in_what_was_accepted_long_ago_is_found_at_the_next_start
     (finding,) = [one for one in findings(site) if one["code"] == "log_broken"]
     assert "Entry 1 was changed after it was written" in finding["detail"]
     assert said(site.agent_command("verify-log")).code == 11
+    doctor = said(site.agent_command("doctor")).out
+    assert "BAD usage log: Entry 1 was changed after it was written." in doctor
     assert site.accepted() == signed
     assert site.ledger_problems() == []
 

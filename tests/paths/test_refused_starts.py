@@ -4,16 +4,18 @@ Every case runs the real command; the registry behind them is real too.
 """
 
 import itertools
+import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
-from protocol import exits
+from protocol import __version__, exits
 from protocol.enrolment import SECRET_PATTERN
 from sites.demo.processes import program, write_secret
 from tests.paths.console import Said, said
@@ -140,10 +142,13 @@ def test_an_agent_that_was_never_enrolled_says_so(newcomer: Newcomer) -> None:
     command = [program("outstation-agent"), "--config", str(newcomer.config())]
     for name in ("run", "status", "verify-log", "clean"):
         done = said([*command, name])
-        assert done.code != 0, name
-        assert "nrol" in done.err, (name, done.err)
+        assert done.code == exits.NOT_SIGNED_IN, name
+        assert done.err.startswith("Error: This machine is not enrolled. Get a secret from"), name
         assert_short(done)
-    assert not (newcomer.state / "node.key").exists()
+    asked = json.loads(said([*command, "status", "--json"]).out)
+    assert asked["error"]["code"] == "not_enrolled"
+    assert "outstation-agent enrol" in asked["error"]["hint"]
+    assert not newcomer.state.exists()
 
 
 def test_every_wrong_secret_is_named_and_the_right_one_works_after_it(
@@ -161,6 +166,7 @@ def test_every_wrong_secret_is_named_and_the_right_one_works_after_it(
     assert_one_sentence(newcomer.enrols(""), "secret")
     assert_one_sentence(newcomer.enrols(other_registry), "registry")
     assert_one_sentence(newcomer.enrols(unknown), "no enrolment secret of this registry")
+    assert not newcomer.state.exists(), "a refused enrolment leaves nothing"
     revoked, good = good, newcomer.new_secret()
     assert_one_sentence(newcomer.enrols(revoked), "revoked", "Make a new one")
     expire(site)
@@ -188,9 +194,32 @@ def test_a_machine_without_docker_is_told_what_to_do_and_keeps_serving(
     config = newcomer.config("[gateway]", f'[engine]\nurl = "{dead}"\n\n[gateway]')
     done = said([program("outstation-agent"), "--config", str(config), "doctor"])
     assert done.code != 0
-    (line,) = [line for line in done.out.splitlines() if "container engine" in line]
-    assert line.startswith("BAD")
+    lines = done.out.splitlines()
+    (at,) = [at for at, line in enumerate(lines) if "container engine" in line]
+    assert lines[at] == (
+        f"BAD container engine: there is no socket at {newcomer.folder}/no-engine.sock."
+    )
+    assert "systemctl enable --now docker" in lines[at + 1]
     assert "Traceback" not in done.out + done.err
+
+
+def test_the_doctor_looks_at_registry_clock_and_versions_and_says_what_to_do(
+    newcomer: Newcomer,
+) -> None:
+    site = newcomer.site
+    silent = newcomer.config(f":{site.setting.registry_port}", ":9")
+    bad = doctor(silent)
+    good = doctor(newcomer.config())
+
+    assert bad["registry"]["detail"] == "nothing listens at 127.0.0.1 port 9"
+    assert "registry_url" in bad["registry"]["remedy"]
+    assert good["registry"]["ok"]
+    assert abs(good["clock"]["facts"]["skew_ms"]) < 5_000
+    assert good["versions"]["facts"]["agent"] == __version__
+    assert good["usage log"]["ok"]
+    for line in (*bad.values(), *good.values()):
+        assert line["ok"] or line["remedy"], line
+    assert not newcomer.state.exists()
 
 
 @pytest.mark.parametrize(
@@ -246,6 +275,12 @@ def test_simulated_gpus_are_neither_enrolled_nor_sold_outside_demo_mode(
         site.stop("registry")
         site.setting.registry_toml.write_text(plain)
         site.start_registry()
+
+
+def doctor(config: Path) -> dict[str, dict[str, Any]]:
+    """What `doctor --json` says, by what it looked at."""
+    done = said([program("outstation-agent"), "--config", str(config), "doctor", "--json"])
+    return {line["what"]: line for line in json.loads(done.out)["data"]}
 
 
 def launch(site: Site) -> httpx.Response:

@@ -10,6 +10,9 @@ CRITICAL_MS = 300_000
 """Beyond this the registry accepts no signature of ours."""
 
 
+REMEDY = "Turn time synchronisation on: `timedatectl set-ntp true`."
+
+
 def complaints(facts: Facts) -> Iterator[Complaint]:
     """Warn beyond 5 s either way, critical beyond 300 s."""
     skew_ms = facts.clock_skew_ms
@@ -20,7 +23,7 @@ def complaints(facts: Facts) -> Iterator[Complaint]:
         severity="critical" if abs(skew_ms) > CRITICAL_MS else "warning",
         subject="clock",
         detail=f"The clock is {abs(skew_ms)} ms {direction} the registry's.",
-        remedy="Turn time synchronisation on: `timedatectl set-ntp true`.",
+        remedy=REMEDY,
     )
 
 

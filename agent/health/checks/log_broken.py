@@ -5,6 +5,11 @@ from collections.abc import Iterator
 from agent.health.check import Check, Complaint
 from agent.health.facts import Facts
 
+REMEDY = (
+    "Leave the file as it is and run `outstation-agent verify-log`; what the registry has cosigned "
+    "is safe."
+)
+
 
 def complaints(facts: Facts) -> Iterator[Complaint]:
     """Critical: work that cannot be metered must not be sold."""
@@ -13,8 +18,7 @@ def complaints(facts: Facts) -> Iterator[Complaint]:
             severity="critical",
             subject="usage_log",
             detail=f"The usage log is not intact: {facts.log_fault}",
-            remedy="Leave the file as it is and run `outstation-agent verify-log`; what the "
-            "registry has cosigned is safe.",
+            remedy=REMEDY,
         )
 
 

@@ -49,7 +49,7 @@ def test_what_a_card_cannot_tell_is_left_out_and_a_lost_one_is_named() -> None:
     text = told(accelerators=[CARD], samples=[Sample(uuid="GPU-1", at_ms=1, loss="fell off")])
 
     assert "DCGM_FI" not in text
-    assert 'outstation_gpu_lost{UUID="GPU-1"} 1\n' in text
+    assert 'outstation_gpu_lost{UUID="GPU-1",simulated="true"} 1\n' in text
 
 
 def test_calls_and_tokens_are_told_by_model() -> None:
