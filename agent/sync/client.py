@@ -277,7 +277,7 @@ async def _unreached(base_url: str, why: str) -> Reach:
             _, writer = await asyncio.open_connection(
                 address, port, ssl=is_tls or None, server_hostname=host if is_tls else None
             )
-            writer.close()
+            writer.transport.abort()
     except socket.gaierror:
         return Reach(
             fault=f"no machine is known by the name {host}",

@@ -1,6 +1,7 @@
 """Enrolment that is refused leaves nothing of its own; without an answer the key is kept."""
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -36,11 +37,16 @@ def asked(folder: Path, answer: str, secret: str = SECRET) -> int:
         writer.write(answer.encode())
         await writer.drain()
         writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
 
     async def scenario() -> None:
         server = await asyncio.start_server(heard, "127.0.0.1", 0)
         async with server:
-            await enrolled(config_of(folder, server.sockets[0].getsockname()[1]), secret)
+            try:
+                await enrolled(config_of(folder, server.sockets[0].getsockname()[1]), secret)
+            finally:
+                await asyncio.sleep(0.05)
 
     try:
         asyncio.run(scenario())

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from email.utils import formatdate
 
 import pytest
@@ -17,20 +18,32 @@ def says(text: str) -> Answer:
     """A server that says this to whoever calls, and hangs up."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read(1024)
-        writer.write(text.encode())
-        await writer.drain()
+        with suppress(ConnectionError):
+            await reader.read(1024)
+            writer.write(text.encode())
+            await writer.drain()
         writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
 
     return answer
 
 
 def looked(answer: Answer, *, scheme: str = "http", now_ms: int = NOW_MS) -> Reach:
+    calls: list[asyncio.Task[None] | None] = []
+
+    async def heard(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        calls.append(asyncio.current_task())
+        await answer(reader, writer)
+
     async def scenario() -> Reach:
-        server = await asyncio.start_server(answer, "127.0.0.1", 0)
+        server = await asyncio.start_server(heard, "127.0.0.1", 0)
         async with server:
             port = server.sockets[0].getsockname()[1]
-            return await reach(f"{scheme}://127.0.0.1:{port}", wall=lambda: now_ms)
+            seen = await reach(f"{scheme}://127.0.0.1:{port}", wall=lambda: now_ms)
+            await asyncio.sleep(0.05)
+            await asyncio.gather(*(call for call in calls if call is not None))
+        return seen
 
     return asyncio.run(scenario())
 
