@@ -17,11 +17,13 @@ class Want:
 
     hourly_micros  what its allocations there cost an hour
     serves_models  whether its API keys are accepted there for models that are offered
+    called_micros  what it was charged for calls there in this UTC hour and the one before
     """
 
     tenant_id: str
     hourly_micros: int
     serves_models: bool = False
+    called_micros: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,9 @@ def grant_amount(want: Want, live: list[Live], *, terms: Terms, available: int, 
     target.
     Half of what is available stays for the tenant's other nodes, until so little is left that
     halving would only delay the end: the last unit goes out whole.
+
+    Nobody but the node saw the calls it charges for, so they are no reason to hand it ever more:
+    from `terms.calls_micros_max` on it gets nothing until the hour is over.
     """
     wanted = target(want, terms)
     lasting = sum(
@@ -55,6 +60,11 @@ def grant_amount(want: Want, live: list[Live], *, terms: Terms, available: int, 
     if wanted <= 0 or available <= 0 or 2 * lasting >= wanted:
         return 0
     missing = wanted - lasting
+    if want.serves_models:
+        left = terms.calls_micros_max - want.called_micros
+        if left <= 0:
+            return 0
+        missing = min(missing, left) if want.hourly_micros == 0 else missing
     if available <= final_unit(want):
         return min(missing, available)
     return min(missing, available // 2)

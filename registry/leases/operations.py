@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from protocol.clock import HOUR_MS, hour_of
 from protocol.lease import Lease
 from protocol.price import Price
 from registry.audit.operations import record
@@ -60,13 +61,19 @@ def grant_for_node(
         return []
     wanted = sorted({*burn, *serving})
     standing = queries.list_terms(db, wanted)
+    called = queries.charged_for_calls(db, node_id, from_ms=hour_of(now_ms) - HOUR_MS)
     stated: list[Lease] = []
     for tenant_id in wanted:
         tenant = standing.get(tenant_id, USUAL)
         available = get_balance(db, tenant_id).available
         if recalled_because(tenant, available=available):
             continue
-        want = Want(tenant_id, burn.get(tenant_id, 0), serves_models=tenant_id in serving)
+        want = Want(
+            tenant_id,
+            burn.get(tenant_id, 0),
+            serves_models=tenant_id in serving,
+            called_micros=called.get(tenant_id, 0),
+        )
         stated += _stated(db, node_id, want, tenant, available=available, now_ms=now_ms)
     return sorted(stated, key=lambda lease: lease.lease_id)
 

@@ -6,9 +6,11 @@ from typing import Any
 
 from sqlalchemy import Row, func, insert, select, update
 
+from protocol.usage import AMOUNT_METERS, METERS, TIME_METERS
 from registry.leases.terms import TenantTerms
 from registry.store.database import Db
 from registry.store.tables.leases import lease, lease_terms
+from registry.store.tables.usage import usage_hour
 from registry.usage.log_state import LeaseStanding, LeaseState
 
 
@@ -99,12 +101,26 @@ def list_standings(db: Db, lease_ids: Sequence[int]) -> dict[int, LeaseStanding]
     """Return leases as the rules of the usage log look at them."""
     rows = db.fetch(
         """
-        SELECT id, tenant_id, node_id, amount, settled, state, ended_at_ms
+        SELECT id, tenant_id, node_id, amount, settled, state, ended_at_ms, granted_at_ms
         FROM lease WHERE id IN EACH(:ids)
         """,
         {"ids": list(lease_ids)},
     )
     return {lease_id: LeaseStanding(*standing) for lease_id, *standing in rows}
+
+
+def charged_for_calls(db: Db, node_id: str, *, from_ms: int) -> dict[str, int]:
+    """Return what each tenant was charged for calls at a node since an hour edge."""
+    rows = db.rows(
+        select(usage_hour.c.tenant_id, func.sum(usage_hour.c.charged).label("micros"))
+        .where(
+            usage_hour.c.node_id == node_id,
+            usage_hour.c.hour_ms >= from_ms,
+            usage_hour.c.meter.in_(sorted(METERS - TIME_METERS - AMOUNT_METERS)),
+        )
+        .group_by(usage_hour.c.tenant_id)
+    )
+    return {row.tenant_id: int(row.micros) for row in rows}
 
 
 def list_terms(db: Db, tenant_ids: Sequence[str]) -> dict[str, TenantTerms]:

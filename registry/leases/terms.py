@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from protocol.clock import DAY_MS, HOUR_MS, MINUTE_MS
+from protocol.money import MICROS_PER_UNIT
 from protocol.refusal import Refusal
 
 Trust = Literal["unproven", "standard", "contracted"]
@@ -19,10 +20,12 @@ class Terms:
 
     life_ms   how long a lease may be spent: what a node that is cut off can still sell
     ahead_ms  a node holds this much of the present burn
+    calls_micros_max  what one node may charge for calls within an hour, and before it is over
     """
 
     life_ms: int
     ahead_ms: int
+    calls_micros_max: int
 
     @property
     def hold_ms(self) -> int:
@@ -40,9 +43,13 @@ class Terms:
 
 
 TERMS: dict[Trust, Terms] = {
-    "unproven": Terms(life_ms=15 * MINUTE_MS, ahead_ms=30 * MINUTE_MS),
-    "standard": Terms(life_ms=DAY_MS, ahead_ms=4 * HOUR_MS),
-    "contracted": Terms(life_ms=7 * DAY_MS, ahead_ms=3 * DAY_MS),
+    "unproven": Terms(
+        life_ms=15 * MINUTE_MS, ahead_ms=30 * MINUTE_MS, calls_micros_max=5 * MICROS_PER_UNIT
+    ),
+    "standard": Terms(life_ms=DAY_MS, ahead_ms=4 * HOUR_MS, calls_micros_max=25 * MICROS_PER_UNIT),
+    "contracted": Terms(
+        life_ms=7 * DAY_MS, ahead_ms=3 * DAY_MS, calls_micros_max=500 * MICROS_PER_UNIT
+    ),
 }
 
 

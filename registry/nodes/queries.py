@@ -91,6 +91,12 @@ def list_every_accelerator(db: Db, node_ids: Iterable[str]) -> list[NodeAccelera
     ]
 
 
+def list_uuids(db: Db, node_id: str) -> frozenset[str]:
+    """Return the GPUs registered with the node, those that it reports no more too."""
+    rows = db.rows(select(accelerator.c.uuid).where(accelerator.c.node_id == node_id))
+    return frozenset(row.uuid for row in rows)
+
+
 def find_owners(db: Db, uuids: Iterable[str]) -> dict[str, str]:
     """Return which node each of these GPUs belongs to; retired nodes own none."""
     rows = db.rows(

@@ -30,7 +30,7 @@ from registry.ledger.audit import Problem
 from registry.ledger.operations import verify as verify_books
 from registry.nodes.contact import FINDING_CODES
 from registry.nodes.operations import note_contact, spend_nonce
-from registry.nodes.queries import Node, find_node_by_key, get_node
+from registry.nodes.queries import Node, find_node_by_key, get_node, list_uuids
 from registry.payouts.operations import expected_journals
 from registry.store.database import Db
 from registry.sync.answer import (
@@ -166,6 +166,7 @@ def list_owners(db: Db, node_id: str, ids: Sequence[str]) -> Mapping[str, OwnerF
     node that never was on the market and is another organization's.
     """
     node = get_node(db, node_id)
+    reported = list_uuids(db, node_id)
     allocations = {
         one.allocation_id: OwnerFact(
             tenant_id=one.tenant_id,
@@ -174,6 +175,7 @@ def list_owners(db: Db, node_id: str, ids: Sequence[str]) -> Mapping[str, OwnerF
             accelerator_count=one.accelerator_count,
             since_ms=one.created_at_ms,
             released_at_ms=one.release_at_ms,
+            reported=reported,
         )
         for one in list_owners_on(db, node_id, ids)
     }

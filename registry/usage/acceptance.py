@@ -16,6 +16,7 @@ from protocol.clock import HOUR_MS
 from protocol.log_events import Adjusted, EpochBegun, Gap, KeyChanged, Session
 from protocol.refusal import LogRefused, Refusal
 from protocol.usage import TIME_METERS, Closed, Entry, Heartbeat, LeaseClosed, Opened
+from registry.usage.bounds import AHEAD_MS_MAX, check_lease_time, check_reported, check_time
 from registry.usage.entries import ALIKE, ReadBatch, UseEntry, alike
 from registry.usage.events import (
     Event,
@@ -35,11 +36,8 @@ from registry.usage.log_state import (
     Stream,
     StreamKey,
 )
-from registry.usage.stretch import Case, Reached, goes_on, joined, last_places
+from registry.usage.stretch import Case, Reached, goes_on, is_due_whole, joined, last_places
 from registry.usage.tally import Tally
-
-AHEAD_MS_MAX = 300_000
-"""How far an entry's time may lie ahead of our clock, or an opening's before its launch."""
 
 
 @dataclass(slots=True)
@@ -194,7 +192,7 @@ class _Rules:
         if use.cumulative != use.quantity + stream.cumulative:
             raise LogRefused("cumulative_broken", "A cumulative count does not go on by its step.")
         if line.case.opening is not None:
-            _check_time(use, stream, line.case.opening)
+            check_time(use, stream, line.case.opening)
         if line.spans and line.spans[-1][-1].cumulative == stream.cumulative:
             line.spans[-1].append(use)
         else:
@@ -232,6 +230,7 @@ class _Rules:
                 "accelerator_count",
                 f"An allocation of {owner.accelerator_count} accelerators opened with more.",
             )
+        check_reported(opened.accelerators, owner)
         if opened.at_ms < owner.since_ms - AHEAD_MS_MAX:
             raise LogRefused("opened_before_launch", "An allocation opened before it was launched.")
         if opened.at_ms < self._standing.counted_to_ms:
@@ -299,6 +298,7 @@ class _Rules:
         """Return what a record is held against, its owner, lease and opening checked."""
         owner = self._owner(use)
         lease = self._lease(use.lease_id, use.tenant_id) if use.lease_id else NO_LEASE
+        check_lease_time(use, lease)
         opening = None
         if use.meter in TIME_METERS:
             opening = self._standing.openings.get(use.allocation_id)
@@ -356,28 +356,9 @@ class _Rules:
             self.accepted.accelerators.add(uuid)
 
 
-def _check_time(use: UseEntry, stream: Stream, opening: Opening) -> None:
-    begin_ms, opened_at_ms = use.begin_ms, opening.opened_at_ms
-    if begin_ms > stream.end_ms:
-        # The first record of another opening may leave out the time between the two; a stream may
-        # also go on over it, with nothing counted.
-        if stream.end_ms > opened_at_ms:
-            raise LogRefused("interval_gap", "Time was left out between two records.")
-        if begin_ms < opened_at_ms:
-            raise LogRefused("interval_before_open", "Time was counted before the opening.")
-    elif begin_ms < stream.end_ms:
-        raise LogRefused("interval_overlap", "Time was counted twice.")
-    held_ms = use.end_ms - (begin_ms if begin_ms > opened_at_ms else opened_at_ms)
-    if use.quantity > max(held_ms, 0) * len(opening.accelerators):
-        raise LogRefused("over_capacity", "More time was counted than there was.")
-
-
 def _parts(span: list[UseEntry], line: _Line) -> list[UseEntry]:
-    """Return a span as one record, or as it is where its allocation was released in it."""
-    released_at_ms = line.case.owner.released_at_ms
-    if released_at_ms is not None and released_at_ms < span[-1].end_ms:
-        return span
-    return joined(span)
+    """Return a span as one record, or as it is where only a part of it may be charged."""
+    return joined(span) if is_due_whole(span, line.case.owner) else span
 
 
 def _are_covered(spans: Iterable[tuple[UseEntry, int, Case]]) -> bool:

@@ -103,6 +103,7 @@ class LeaseStanding:
     settled: int
     state: LeaseState
     ended_at_ms: int | None = None
+    granted_at_ms: int = 0
 
 
 NO_LEASE = LeaseStanding(tenant_id="", node_id="", amount=0, settled=0, state="open")
@@ -115,8 +116,9 @@ class OwnerFact:
 
     sku               the only one its owner may use; None for an API key, which may use any model
     accelerator_count how many it was sold
-    since_ms          when it was asked for: nothing can have been used before
+    since_ms          when it was asked for: nothing is charged before
     released_at_ms    when its release was asked for: nothing is charged from then on
+    reported          accelerators registered with its node; None where that is not known any more
     """
 
     tenant_id: str
@@ -125,6 +127,7 @@ class OwnerFact:
     accelerator_count: int = 0
     since_ms: int = 0
     released_at_ms: int | None = None
+    reported: frozenset[str] | None = None
 
 
 @dataclass(slots=True)

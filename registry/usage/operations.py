@@ -28,6 +28,7 @@ from registry.rating.price_book import PriceBook
 from registry.store.database import Db
 from registry.usage import queries
 from registry.usage.acceptance import Accepted, accept
+from registry.usage.bounds import check_counts
 from registry.usage.entries import ReadBatch, read_entries
 from registry.usage.entry_ids import named_ids, named_skus
 from registry.usage.extension import (
@@ -244,6 +245,7 @@ def _taken_in(
     if accepted.public_key is not None:
         check_both_signed(batch.checkpoint, origin=log.origin, public_key=accepted.public_key)
         moved = replace(moved, public_key=accepted.public_key)
+    check_counts(tally.counts, queries.list_counts(db, log.node_id, tally.counts))
     queries.insert_entries(db, log, raw, roots)
     _store(db, log, moved, standing, accepted, tally)
     _settle(db, log, moved.size, tally, accepted, surroundings, witness.now_ms)

@@ -13,6 +13,7 @@ from protocol.usage import TIME_METERS
 from registry.store.database import Db
 from registry.store.tables import usage as tables
 from registry.usage import statements
+from registry.usage.bounds import Counts
 from registry.usage.log_state import AcceleratorUse, Log, Opening, Stream, StreamKey
 from registry.usage.log_tree import (
     BUNDLE_ENTRIES,
@@ -260,6 +261,19 @@ def add_hours(
         for (key, hour_ms), hour in hours.items()
     ]
     db.put(statements.ADD_HOUR, sums)
+
+
+def list_counts(db: Db, node_id: str, wanted: Counts) -> dict[tuple[str, int], int]:
+    """Return what was accepted of a node in the hours of `wanted`, by meter and hour."""
+    meters = sorted({meter for meter, _ in wanted if meter not in TIME_METERS})
+    hours = sorted({hour_ms for meter, hour_ms in wanted if meter in meters})
+    if not meters:
+        return {}
+    values = {"node_id": node_id, "meters": meters, "hours": hours}
+    return {
+        (meter, hour_ms): int(count)
+        for meter, hour_ms, count in db.fetch(statements.COUNTS, values)
+    }
 
 
 def list_hours(db: Db) -> dict[tuple[str, HourKey], HourSum]:

@@ -25,6 +25,7 @@ from registry.log_events.facts import EventFacts
 from registry.log_events.given_back import CORRECTION_PREFIX, correction_src
 from registry.rating.price_book import PriceBook
 from registry.usage.acceptance import accept
+from registry.usage.bounds import AHEAD_MS_CHARGED
 from registry.usage.entries import ReadBatch
 from registry.usage.log_state import LeaseStanding, OwnerFact, Standing, Stream, StreamKey
 from registry.usage.tally import HourKey, HourSum, Tally
@@ -86,7 +87,11 @@ class Recount:
         self.standing.events = replace(
             events, keys=frozenset(), adjusted=self.standing.events.adjusted
         )
-        self.standing.owners = {name: owner_at(fact, part.at_ms) for name, fact in owners.items()}
+        # Which accelerators the node had then is not kept.
+        self.standing.owners = {
+            name: owner_at(replace(fact, reported=None), part.at_ms)
+            for name, fact in owners.items()
+        }
         for lease_id, lease in leases.items():
             found = self.standing.leases.setdefault(
                 lease_id, replace(lease, settled=0, state="open")
@@ -267,10 +272,11 @@ def _add_hour(hours: dict[Key, HourSum], key: Key, hour: HourSum) -> None:
 
 
 def owner_at(fact: OwnerFact, at_ms: int) -> OwnerFact:
-    """Return who pays as it counted at a moment: a release that lay ahead was not one yet."""
-    if fact.released_at_ms is not None and fact.released_at_ms > at_ms:
-        return replace(fact, released_at_ms=None)
-    return fact
+    """Return who pays as it counted at a moment: a release that lay ahead was not one yet, and
+    what lies ahead of our clock is not charged."""
+    if fact.released_at_ms is not None and fact.released_at_ms <= at_ms:
+        return fact
+    return replace(fact, released_at_ms=at_ms + AHEAD_MS_CHARGED)
 
 
 def _sums(journal: Journal) -> dict[str, int]:

@@ -88,6 +88,13 @@ ON CONFLICT (stream_id, hour_ms) DO UPDATE SET
     charged = stream_hour.charged + excluded.charged
 """
 
+COUNTS = """
+SELECT s.meter, h.hour_ms, SUM(h.quantity)
+FROM stream AS s JOIN stream_hour AS h ON h.stream_id = s.stream_id
+WHERE s.node_id = :node_id AND s.meter IN EACH(:meters) AND h.hour_ms IN EACH(:hours)
+GROUP BY s.meter, h.hour_ms
+"""
+
 HOURS = """
 SELECT node_id, owner_id, meter, sku, hour_ms, SUM(quantity), SUM(rated), SUM(charged)
 FROM usage_hour GROUP BY node_id, owner_id, meter, sku, hour_ms

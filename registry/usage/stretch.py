@@ -38,12 +38,11 @@ def goes_on(uses: Sequence[UseEntry], case: Case, reached: Reached, *, latest_ms
     before = [use.cumulative - use.quantity for use in uses]
     ends = [use.end_ms for use in uses]
     last_ms = max(ends)
-    released_at_ms = case.owner.released_at_ms
     if (
         before[0] != reached.cumulative
         or before[1:] != counts[:-1]
         or last_ms > latest_ms
-        or (released_at_ms is not None and released_at_ms < last_ms)
+        or not is_due_whole(uses, case.owner)
     ):
         return False
     opening = case.opening
@@ -60,6 +59,14 @@ def goes_on(uses: Sequence[UseEntry], case: Case, reached: Reached, *, latest_ms
     reached.cumulative = counts[-1]
     reached.end_ms = max(reached.end_ms, last_ms)
     return True
+
+
+def is_due_whole(uses: Sequence[UseEntry], owner: OwnerFact) -> bool:
+    """Whether all of these records lie within the time that may be charged."""
+    ends_ms = owner.released_at_ms
+    if ends_ms is not None and max(use.end_ms for use in uses) > ends_ms:
+        return False
+    return not owner.since_ms or min(use.begin_ms for use in uses) >= owner.since_ms
 
 
 def joined(uses: Sequence[UseEntry]) -> list[UseEntry]:

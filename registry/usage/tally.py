@@ -6,7 +6,7 @@ from protocol.clock import hour_of
 from protocol.price import charge
 from registry.ledger.postings import UsageCharge, site_share
 from registry.log_events.given_back import GivenBack
-from registry.rating.charge import CLASSES, count_until, divided
+from registry.rating.charge import CLASSES, count_from, count_until, divided
 from registry.rating.price_book import PriceBook
 from registry.usage.entries import Used
 from registry.usage.log_state import LeaseStanding, OwnerFact, Stream, StreamKey
@@ -49,6 +49,14 @@ class Tally:
         self.tenants: dict[str, TenantSum] = {}
         self.settled: dict[int, int] = {}
         self.given_back: list[GivenBack] = []
+
+    @property
+    def counts(self) -> dict[tuple[str, int], int]:
+        """What was counted, by meter and hour."""
+        counts: dict[tuple[str, int], int] = {}
+        for ((_, meter, _), hour_ms), hour in self.hours.items():
+            counts[meter, hour_ms] = counts.get((meter, hour_ms), 0) + hour.quantity
+        return counts
 
     def rated(self, use: Used) -> int:
         """Return what a record comes to by the price in force when it began; refuse if none was."""
@@ -153,16 +161,18 @@ class Tally:
         hour.charged += charged
 
     def _due(self, use: Used, rated: int, owner: OwnerFact) -> int:
-        """Return what of `rated` came before the release of its allocation."""
+        """Return what of `rated` came between launch and release of its allocation."""
         before, after = use.cumulative - use.quantity, use.cumulative
-        until = count_until(
-            owner.released_at_ms,
-            begin_ms=use.begin_ms,
-            end_ms=use.end_ms,
-            before=before,
-            after=after,
+        begin_ms, end_ms = use.begin_ms, use.end_ms
+        since = count_from(
+            owner.since_ms, begin_ms=begin_ms, end_ms=end_ms, before=before, after=after
         )
-        if until == after:
+        until = count_until(
+            owner.released_at_ms, begin_ms=begin_ms, end_ms=end_ms, before=before, after=after
+        )
+        if (since, until) == (before, after):
             return rated
+        if until <= since:
+            return 0
         price = self._prices.price_at(use.sku, use.meter, use.begin_ms)
-        return charge(price, before=before, after=until)
+        return charge(price, before=since, after=until)

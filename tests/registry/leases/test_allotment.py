@@ -32,6 +32,20 @@ def test_a_node_that_serves_a_tenant_s_keys_holds_a_floor() -> None:
     assert target(Want("t_1", 0), USUAL) == 0
 
 
+def test_calls_that_nobody_else_saw_are_topped_up_to_a_limit_an_hour() -> None:
+    most = USUAL.calls_micros_max
+
+    def granted(hourly: int, called: int) -> int:
+        want = Want("t_1", hourly, serves_models=True, called_micros=called)
+        return grant_amount(want, [], available=10**12, now_ms=0, terms=USUAL)
+
+    assert granted(0, 0) == FLOOR_MICROS
+    assert granted(0, most - 1) == 1
+    assert granted(0, most) == 0
+    assert granted(2_500_000, most - 1) == 10_000_000
+    assert granted(2_500_000, most) == 0
+
+
 def test_half_of_what_is_available_stays_for_other_nodes() -> None:
     assert (
         grant_amount(Want("t_1", 2_500_000), [], available=12_000_000, now_ms=0, terms=USUAL)

@@ -5,16 +5,20 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import func, select
 
 from protocol.observed import HostFacts, ObservedAllocation
+from protocol.usage import TOKENS_OUT, Use
 from registry.allocations.operations import EVENTS_TOLD_MAX, observe
 from registry.incidents.operations import CLOSED_KEPT_MAX
-from registry.incidents.queries import list_open
+from registry.incidents.queries import list_open as list_open_findings
+from registry.leases.allotment import FLOOR_MICROS
+from registry.leases.queries import list_open
+from registry.leases.terms import TERMS
 from registry.ledger.queries import get_balance
 from registry.store.tables.allocations import allocation_event
 from registry.store.tables.audit import audit_event
 from registry.store.tables.incidents import finding as kept_finding
 from registry.sync.answer import KEY_SET_LIFE_MS
 from tests.registry.liar import Liar, card, finding, observed
-from tests.registry.marketplace import Marketplace, add_online_node
+from tests.registry.marketplace import MODEL, Marketplace, add_online_node
 
 BEYOND = 2**63
 
@@ -90,7 +94,7 @@ def test_attack_51_a_gpu_of_another_node_is_found_out(liar: Liar) -> None:
     assert liar.says(accelerators=[card(0), card(2)]).status_code == 200
 
     with liar.market.rig.database.reading() as db:
-        codes = {one.code for one in list_open(db, node_id=liar.market.node_id)}
+        codes = {one.code for one in list_open_findings(db, node_id=liar.market.node_id)}
     assert "gpu_elsewhere" in codes
 
 
@@ -99,7 +103,7 @@ def test_a_second_machine_with_the_same_key_is_found_out(liar: Liar) -> None:
     assert liar.says(sequence=9).status_code == 200
 
     with liar.market.rig.database.reading() as db:
-        codes = {one.code for one in list_open(db, node_id=liar.market.node_id)}
+        codes = {one.code for one in list_open_findings(db, node_id=liar.market.node_id)}
     assert "node_cloned" in codes
 
 
@@ -155,6 +159,39 @@ def test_a_key_that_ended_long_ago_pays_for_nothing(liar: Liar) -> None:
     liar.market.calls(key_id, tenant_id, project_id, tokens=1_000_000)
 
     assert balance_of(liar, tenant_id) == before
+
+
+def test_a_node_on_the_market_that_invents_calls_is_topped_up_to_a_limit_an_hour(
+    liar: Liar,
+) -> None:
+    customer = liar.market.customer(micros=500_000_000)
+    customer.api()
+    tenant_id, project_id = customer.tenant_id, customer.project_id
+    page = customer.browser.get("/access/api-keys").text
+    key_id = page.partition('id="key-')[2].partition('"')[0]
+    cumulative = 0
+    liar.market.rig.clock.forward(60_000)
+
+    for _ in range(60):
+        leases = liar.hears(models=[{"name": MODEL, "ready": True}]).leases
+        if not leases:
+            break
+        with liar.market.rig.database.reading() as db:
+            lease = max(list_open(db, liar.market.node_id), key=lambda one: one.remaining)
+        quantity = lease.remaining * 10 // 2
+        cumulative += quantity
+        now_ms = liar.market.rig.clock()
+        liar.market.delivers(
+            [
+                Use(
+                    key_id, tenant_id, project_id, MODEL, TOKENS_OUT, lease.lease_id,
+                    now_ms - 1, now_ms, quantity, cumulative,
+                )
+            ]
+        )  # fmt: skip
+
+    lost = 500_000_000 - balance_of(liar, tenant_id)
+    assert 0 < lost <= TERMS["standard"].calls_micros_max + FLOOR_MICROS
 
 
 def balance_of(liar: Liar, tenant_id: str) -> int:

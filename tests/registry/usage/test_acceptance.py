@@ -7,11 +7,13 @@ import pytest
 from protocol.refusal import LogRefused
 from protocol.usage import COUNT_MAX, GPU_MS, Entry, Heartbeat, entry_bytes, read_entry
 from registry.rating.price_book import PriceBook
-from registry.usage.acceptance import AHEAD_MS_MAX, Accepted, accept
+from registry.usage.acceptance import Accepted, accept
+from registry.usage.bounds import AHEAD_MS_MAX, PER_S_MAX, check_counts
 from registry.usage.entries import read_entries
 from registry.usage.log_state import LeaseStanding, Standing
 from registry.usage.tally import Tally
 from tests.registry.recording import (
+    HOUR_MS,
     NOW_MS,
     OWNERS,
     PRICES,
@@ -281,6 +283,48 @@ def test_attack_47_a_record_of_more_than_any_node_could_do_is_refused() -> None:
         assert refused.value.code == "quantity_implausible"
 
 
+def test_time_before_the_launch_is_not_charged() -> None:
+    whole, before = minutes(1, lease_id=1), START_MS + MINUTE_MS // 2
+
+    _, _, tally = _accept([opened("a_1", "GPU-1"), *whole], since_ms=before)
+    _, _, full = _accept([opened("a_1", "GPU-1"), *whole])
+
+    assert tally.tenants["t_1"].charged == full.tenants["t_1"].charged // 2
+    assert tally.tenants["t_1"].late == full.tenants["t_1"].charged - tally.tenants["t_1"].charged
+
+
+def test_accelerators_that_the_node_never_reported_cannot_be_opened() -> None:
+    reported = frozenset({"GPU-1"})
+
+    _accept([opened("a_1", "GPU-1")], reported=reported)
+    with pytest.raises(LogRefused) as refused:
+        _accept([opened("a_1", "GPU-2")], reported=reported)
+
+    assert refused.value.code == "accelerator_unknown"
+
+
+def test_calls_of_an_hour_before_its_lease_are_refused() -> None:
+    use = tokens(5, before=0, lease_id=1)
+    granted_ms = use.begin_ms - use.begin_ms % HOUR_MS + HOUR_MS + AHEAD_MS_MAX
+
+    _accept([use], granted_at_ms=granted_ms)
+    with pytest.raises(LogRefused) as refused:
+        _accept([use], granted_at_ms=granted_ms + 1)
+
+    assert refused.value.code == "lease_later"
+
+
+@pytest.mark.parametrize("meter", sorted(PER_S_MAX))
+def test_no_node_does_more_than_a_node_can_do(meter: str) -> None:
+    most = PER_S_MAX[meter] * HOUR_MS // 1_000
+
+    check_counts({(meter, 0): most - 5}, {(meter, 0): 5, (meter, HOUR_MS): most})
+    with pytest.raises(LogRefused) as refused:
+        check_counts({(meter, 0): most - 4}, {(meter, 0): 5})
+
+    assert refused.value.code == "quantity_implausible"
+
+
 def _accept(
     entries: list[Entry],
     *,
@@ -288,11 +332,15 @@ def _accept(
     since_ms: int = 0,
     released_at_ms: int | None = None,
     counted_to_ms: int = 0,
+    reported: frozenset[str] | None = None,
+    granted_at_ms: int = 0,
 ) -> tuple[Accepted, Standing, Tally]:
-    owner = replace(OWNERS["a_1"], since_ms=since_ms, released_at_ms=released_at_ms)
+    owner = replace(
+        OWNERS["a_1"], since_ms=since_ms, released_at_ms=released_at_ms, reported=reported
+    )
     standing = Standing(
         owners=OWNERS | {"a_1": owner},
-        leases={at: replace(lease) for at, lease in LEASES.items()},
+        leases={at: replace(lease, granted_at_ms=granted_at_ms) for at, lease in LEASES.items()},
         counted_to_ms=counted_to_ms,
     )
     tally = Tally(PriceBook(PRICES), site_id="s_1", share_basis_points=7_000)
