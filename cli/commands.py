@@ -98,6 +98,7 @@ def gpus(*, as_json: bool) -> None:
 @click.option("--site", help="Site the work must go to.")
 @click.option("--port", type=int, multiple=True, help="Port the work answers on.")
 @click.option("--env", "environment", multiple=True, help="NAME=value.")
+@click.option("--task", is_flag=True, help="It runs to completion; exit code 0 is its success.")
 @click.option("-f", "--file", "path", type=click.Path(exists=True), help="Launch file in TOML.")
 @click.option("--idempotency-key", help="Repeat it to repeat a launch safely.")
 @click.option("--wait/--no-wait", default=None, help="Watch until it runs (default on a terminal).")
@@ -112,6 +113,7 @@ def launch(
     site: str | None,
     port: tuple[int, ...],
     environment: tuple[str, ...],
+    task: bool,
     path: str | None,
     idempotency_key: str | None,
     wait: bool | None,
@@ -126,6 +128,8 @@ def launch(
     if isinstance(manifest, dict):
         parts = {"image": image, "command": list(command), "ports": list(port)}
         manifest.update({field: value for field, value in parts.items() if value})
+        if task:
+            manifest["kind"] = "task"
         if environment:
             manifest["environment"] = dict(_environment(line) for line in environment)
     if not body.get("sku"):

@@ -35,6 +35,7 @@ _ALLOCATION = {
     "stopped": Badge("neutral", "Stopped"),
     "releasing": Badge("info", "Releasing"),
     "released": Badge("neutral", "Released"),
+    "finished": Badge("ok", "Finished"),
     "failed": Badge("bad", "Failed"),
     "release_failed": Badge("bad", "Release failed"),
     "insufficient_balance": Badge("warn", "Out of balance"),

@@ -4,6 +4,7 @@ import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final, Literal
 
 import msgspec
 
@@ -22,6 +23,8 @@ COUNT_MAX = 16
 COUNT_PATTERN = re.compile(r"[0-9]{1,2}", re.ASCII)
 NAME_CHARACTERS_MAX = 40
 NAME_KEY_CHARACTERS = 4
+SERVICE: Final = "service"
+TASK: Final = "task"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,7 @@ def read_launch_fields(fields: Mapping[str, str]) -> LaunchForm:
     place        empty, `country:KE` or `site:s_…`
     command      as typed in a shell, or empty for the image's own
     environment  NAME=value lines
+    kind         service, which is what is meant where it is left out, or task
     """
     image = fields.get("image", "").strip()
     if not image:
@@ -86,6 +90,7 @@ def read_launch_fields(fields: Mapping[str, str]) -> LaunchForm:
         image=image,
         command=_command(fields.get("command", "")),
         environment=_environment(fields.get("environment", "")),
+        kind=_kind(fields.get("kind", SERVICE)),
     )
     country, site_id = _place(fields.get("place", ""))
     sku_id = fields.get("sku", "")
@@ -130,6 +135,14 @@ def _environment(text: str) -> dict[str, str]:
             raise _refused("environment", f"line {number} sets {name[:64]} again")
         environment[name] = value
     return environment
+
+
+def _kind(text: str) -> Literal["service", "task"]:
+    if text == TASK:
+        return TASK
+    if text == SERVICE:
+        return SERVICE
+    raise _refused("kind", "choose whether it stays or runs to completion")
 
 
 def _count(text: str) -> int:

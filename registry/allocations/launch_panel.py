@@ -11,6 +11,8 @@ from protocol.refusal import Refusal
 from registry.allocations.alternatives import COUNTS, Choices, alternatives
 from registry.allocations.launch_form import (
     COUNT_MAX,
+    SERVICE,
+    TASK,
     LaunchForm,
     chosen_name,
     read_launch_fields,
@@ -50,9 +52,15 @@ WELL_FORMED = {
     "image": f"x@sha256:{'0' * 64}",
     "command": "",
     "environment": "",
+    "kind": SERVICE,
     "name": "x",
 }
 """Every field of the page, in its order, as it should be."""
+
+KINDS = (
+    Choice(SERVICE, "Stays until released"),
+    Choice(TASK, "Runs to completion"),
+)
 
 OWN_CODE = "launch_invalid"
 """Refusals of the form itself: their hint says nothing that the page does not."""
@@ -61,7 +69,7 @@ INSTEAD = "instead"
 CHOSEN = ("sku", "gpu_count", "place")
 """The button of an alternative sends one field that stands for these, with spaces in between."""
 
-LEFT_OUT = dict.fromkeys(WELL_FORMED, "") | {"gpu_count": "1"}
+LEFT_OUT = dict.fromkeys(WELL_FORMED, "") | {"gpu_count": "1", "kind": SERVICE}
 """What a field counts as that was not sent."""
 
 
@@ -124,6 +132,7 @@ def relaunch_fields(seen: SeenAllocation) -> dict[str, str]:
         "image": manifest.image,
         "command": shlex.join(manifest.command),
         "environment": "\n".join(f"{name}={value}" for name, value in manifest.environment.items()),
+        "kind": manifest.kind,
         "name": seen.name,
     }
 
@@ -134,6 +143,7 @@ def page_form(typed: Mapping[str, str], survey: Survey) -> dict[str, str]:
     first = next((offer for offer in survey.offers if not offer.unavailable), None)
     values.setdefault("sku", first.sku_id if first else "")
     values.setdefault("gpu_count", "1")
+    values.setdefault("kind", SERVICE)
     values.setdefault("place", ANYWHERE)
     return values
 
@@ -161,6 +171,7 @@ def launch_page(
         places=_places(survey),
         review=review(survey, chosen, key=key),
         form=Form(values=values, errors=errors),
+        kinds=KINDS,
         images=tuple(Choice(app.slug, app.label) for app in survey.apps),
         shortfall=_shortfall(survey, chosen) if short else None,
         refused=other.message if other else "",
@@ -352,4 +363,5 @@ def _of_app(app: Manifest, typed: Manifest) -> Manifest:
         app,
         environment={**app.environment, **typed.environment},
         command=typed.command or app.command,
+        kind=TASK if typed.kind == TASK else app.kind,
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from protocol.lifecycle import FINAL, Event, State, may_move
 from registry.allocations.progress import PHASE_FACTS, node_trouble
 from registry.allocations.seen import (
+    FINISHED,
     KEPT_IN_ACTIVE_MS,
     UNSETTLED,
     SeenAllocation,
@@ -76,7 +77,7 @@ def workload_row(seen: SeenAllocation, *, now_ms: int) -> WorkloadRow:
         allocation_id=seen.allocation_id,
         name=seen.name,
         href=f"/workloads/{seen.allocation_id}",
-        state=seen.state.value,
+        state=seen.shown_state,
         charging=seen.is_charging,
         gpu_count=seen.accelerator_count,
         accelerator=seen.accelerator_model,
@@ -136,7 +137,7 @@ def workload_page(
         changing=seen.state in UNSETTLED,
         allocation_id=seen.allocation_id,
         name=seen.name,
-        state=seen.state.value,
+        state=seen.shown_state,
         path=state_path(seen, events),
         charging=seen.is_charging,
         price_micros_per_hour=seen.hourly_micros,
@@ -185,7 +186,7 @@ def state_path(seen: SeenAllocation, events: Sequence[SeenEvent]) -> tuple[PathS
         steps[-1] = replace(steps[-1], status="failed")
     ending = ENDINGS.get(seen.state)
     if ending is not None:
-        label, status = ending
+        label, status = ending if seen.shown_state != FINISHED else ("Finished", "done")
         last = _last(events, seen.state)
         at_ms, fact = (last.at_ms, last.fact) if last else (None, "")
         steps.append(PathStep(label, status, at_ms, fact))

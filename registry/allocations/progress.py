@@ -68,6 +68,10 @@ SAID_IN_FULL = frozenset(
 )
 """Failures whose words leave nothing to add: the node's own sentence would say them twice."""
 
+ENDED_WELL = (
+    "The container ended by itself with exit code 0, but was launched to stay. If that is its end, "
+    "launch it again to run to completion."
+)
 ENDED_BEFORE = "That was before its release reached the node; nothing of it is left there."
 
 ASKED_FOR: dict[tuple[State, Phase], Event] = {
@@ -104,6 +108,8 @@ def happening(state: State, seen: ObservedAllocation) -> Happening | None:
 
 def fact(seen: ObservedAllocation) -> str:
     """Return the report in words."""
+    if seen.failure == "exited" and seen.exit_code == 0:
+        return ENDED_WELL
     if seen.failure is not None:
         words = FAILURES.get(seen.failure, f"The node reports {seen.failure}.")
         code = f" Exit code {seen.exit_code}." if seen.exit_code is not None else ""

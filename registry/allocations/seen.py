@@ -24,6 +24,9 @@ ON_NODE = frozenset(set(State) - FINAL - {State.REQUESTED})
 BLOCKING: frozenset[Severity] = frozenset({"critical"})
 """Findings of this severity take a node off the market, and what is on it needs attention."""
 
+FINISHED = "finished"
+"""How a state is shown that was reached by running to completion with exit code 0."""
+
 STUCK = frozenset({State.RELEASE_FAILED, State.INSUFFICIENT_BALANCE})
 """States that a person must end."""
 
@@ -87,6 +90,12 @@ class SeenAllocation:
     def holds_accelerators(self) -> bool:
         """Whether accelerators of its node are taken by it."""
         return self.state in HOLDING
+
+    @property
+    def shown_state(self) -> str:
+        """The state as a badge says it: what ran to completion has finished, not been released."""
+        ended = self.state is State.RELEASED and self.release_at_ms is None
+        return FINISHED if ended and self.exit_code == 0 else self.state.value
 
     @property
     def trouble(self) -> str:

@@ -54,7 +54,7 @@ from registry.usage.queries import StreamCost, list_costs
 from web.view_models.allocations import ReceiptRow, WorkloadsPage
 
 EXPORT_ROWS_MAX = 10_000
-PREFILLED = ("sku", "gpu_count", "place", "image", "command", "environment", "name")
+PREFILLED = ("sku", "gpu_count", "place", "image", "command", "environment", "kind", "name")
 
 P = ParamSpec("P")
 

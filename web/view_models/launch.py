@@ -93,7 +93,7 @@ class PlacementRow:
 class LaunchPage:
     """GET, POST /launch.
 
-    fields     sku, gpu_count, place, image, command, environment (KEY=value lines), name,
+    fields     sku, gpu_count, place, image, command, environment (KEY=value lines), kind, name,
                idempotency_key; instead (sku, gpu_count and place of an alternative)
     refused    the refusal that concerns no field, in words; refused_hint: what to do
     placement  one row per site when no node could take it
@@ -106,6 +106,7 @@ class LaunchPage:
     review: LaunchReview
     form: Form = field(default_factory=Form)
     images: tuple[Choice, ...] = ()
+    kinds: tuple[Choice, ...] = ()
     shortfall: Shortfall | None = None
     refused: str = ""
     refused_hint: str = ""

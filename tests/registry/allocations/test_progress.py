@@ -118,7 +118,7 @@ def test_gone_after_it_ended_by_itself_is_released_and_says_why_it_ended() -> No
 
 
 def test_why_it_ended_is_said_once() -> None:
-    seen = report(phase="exited", failure="exited", exit_code=0, detail="It ended with code 0.")
+    seen = report(phase="exited", failure="exited", exit_code=7, detail="It ended with code 7.")
 
-    assert fact(seen) == "The container ended by itself. Exit code 0."
+    assert fact(seen) == "The container ended by itself. Exit code 7."
     assert "layer 3" in fact(report(phase="exited", failure="image_pull_failed", detail="layer 3"))

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 
 from sqlalchemy import text
 
@@ -101,6 +102,44 @@ def test_what_ran_out_of_balance_and_was_cleaned_up_is_released_at_once(
 
     assert "waiting for the node" not in page
     assert "Nothing of it was left on the node." in page
+
+
+def test_what_runs_to_completion_with_exit_code_0_has_finished(market: Marketplace) -> None:
+    ana = market.customer()
+    made = ana.launched(kind="task")
+    market.runs(made)
+
+    market.node_says(made, "exited", exit_code=0)
+    page = ana.browser.get(f"/workloads/{made}").text
+    listed = ana.browser.get("/workloads").text
+    again = ana.browser.get(f"/launch?from={made}").text
+
+    assert "Finished with exit code 0." in page
+    assert "Failed" not in page
+    assert ">Finished</span>" in page
+    assert ">Finished</span>" in listed
+    assert re.search(r'value="task" checked', again)
+
+
+def test_what_was_to_stay_and_ended_well_is_told_how_to_run_to_completion(
+    market: Marketplace,
+) -> None:
+    ana = market.customer()
+    made = ana.launched()
+    market.runs(made)
+
+    market.node_says(made, "exited", failure="exited", exit_code=0, detail="It ended with code 0.")
+    page = ana.browser.get(f"/workloads/{made}").text
+
+    assert "ended by itself with exit code 0, but was launched to stay" in page
+    assert "It ended with code 0." not in page
+
+
+def test_a_kind_that_is_none_is_refused_at_its_field(market: Marketplace) -> None:
+    refused = market.customer().launches(kind="forever")
+
+    assert refused.status_code == 422
+    assert "Choose whether it stays or runs to completion" in refused.text
 
 
 def test_a_failure_says_why_and_offers_the_same_again(market: Marketplace) -> None:
