@@ -5,13 +5,14 @@ Times leave here as UTC; the page's script turns them into the reader's own zone
 where `datetime` is used.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
 from markupsafe import Markup, escape
 
 CENT_MICROS = 10_000
 UNIT_MICROS = 1_000_000
+CENT_DECIMALS = 2
 
 SECOND_MS = 1_000
 MINUTE_MS = 60 * SECOND_MS
@@ -34,9 +35,7 @@ def money(micros: int | None, symbol: str = "$") -> str:
         return ABSENT
     if 0 < abs(micros) < CENT_MICROS:
         return money_exact(micros, symbol)
-    units, rest = divmod(abs(micros), UNIT_MICROS)
-    sign = MINUS if micros < 0 else ""
-    return f"{sign}{symbol}{units:,}.{rest // CENT_MICROS:02d}"
+    return money_column(micros, CENT_DECIMALS, symbol)
 
 
 def money_exact(micros: int | None, symbol: str = "$") -> str:
@@ -47,6 +46,28 @@ def money_exact(micros: int | None, symbol: str = "$") -> str:
     digits = f"{rest:06d}".rstrip("0").ljust(2, "0")
     sign = MINUS if micros < 0 else ""
     return f"{sign}{symbol}{units:,}.{digits}"
+
+
+def money_figure(micros: int | None, symbol: str = "$") -> str:
+    """Return an amount as a figure of a strip: always in cents, and "<$0.01" for what is less."""
+    if micros is not None and 0 < micros < CENT_MICROS:
+        return f"<{symbol}0.01"
+    return money_column(micros, CENT_DECIMALS, symbol)
+
+
+def money_decimals(amounts: Iterable[int]) -> int:
+    """Return how many decimals tell all amounts of a column in full; two at least."""
+    ends = (len(f"{abs(micros) % UNIT_MICROS:06d}".rstrip("0")) for micros in amounts)
+    return max((CENT_DECIMALS, *ends))
+
+
+def money_column(micros: int | None, decimals: int, symbol: str = "$") -> str:
+    """Return an amount with so many decimals, as every other of its column: they line up."""
+    if micros is None:
+        return ABSENT
+    units, rest = divmod(abs(micros), UNIT_MICROS)
+    sign = MINUS if micros < 0 else ""
+    return f"{sign}{symbol}{units:,}.{f'{rest:06d}'[:decimals]}"
 
 
 def count(value: int | None) -> str:
@@ -250,8 +271,11 @@ def _utc(at_ms: int) -> datetime:
     return datetime.fromtimestamp(at_ms // SECOND_MS, UTC)
 
 
-FILTERS: dict[str, Callable[..., str]] = {
+FILTERS: dict[str, Callable[..., str | int]] = {
     "money": money,
+    "money_figure": money_figure,
+    "money_decimals": money_decimals,
+    "money_column": money_column,
     "money_exact": money_exact,
     "count": count,
     "plural": plural,

@@ -233,7 +233,10 @@ def list_seen(
         conditions.append(allocation.c.state.in_([state.value for state in wanted.states]))
     conditions += [_has(site.c.name, text) for text in wanted.sites]
     conditions += [
-        or_(_has(allocation.c.name, text), allocation.c.allocation_id.startswith(text))
+        or_(
+            _has(allocation.c.name, text),
+            allocation.c.allocation_id.startswith(text, autoescape=True),
+        )
         for text in wanted.names
     ]
     if before is not None:

@@ -97,6 +97,7 @@ def nodes_page(
         nodes_offline=sum(row.state == "offline" for row in kept),
         gpus_used=sum(row.gpus_used for row in kept),
         gpus_total=sum(row.gpus_total for row in kept),
+        simulated_gpus=sum(row.gpus_total for row in kept if row.simulated),
         power_w=sum(powers) if powers else None,
         unverified_nodes=len(waiting),
         unverified_since_at_ms=min((at for at in waiting if at is not None), default=None),

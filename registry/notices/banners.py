@@ -13,6 +13,8 @@ from web.view_models.shell import Banner
 ADD_FUNDS = ("Add funds", "/billing/add-funds")
 SEE_LEDGER = ("See what is held", "/billing/ledger")
 NODES_NAMED_MAX = 2
+KEPT = "Their scratch files are deleted then; settings, costs and receipts are kept without an end."
+"""What of a workload outlives its balance, and how long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ def _low(account: Account, now_ms: int) -> Banner:
         text=(
             f"At {money(posture.burn_micros_per_hour)} per hour, {plural(many, 'workload')} "
             f"{'stops' if many == 1 else 'stop'} at about "
-            f"{moment(now_ms + posture.runway_ms, now_ms)}. {_asking(account)}"
+            f"{moment(now_ms + posture.runway_ms, now_ms)}. {KEPT} {_asking(account)}"
         ).strip(),
         actions=_remedies(account),
     )
@@ -87,7 +89,7 @@ def _critical(account: Account, now_ms: int) -> Banner:
         text=(
             f"At {money(posture.burn_micros_per_hour)} per hour, {first}{more} "
             f"{'stop' if others > 0 else 'stops'} in about {duration(posture.runway_ms)}, at "
-            f"{moment(now_ms + posture.runway_ms, now_ms)}. {_asking(account)}"
+            f"{moment(now_ms + posture.runway_ms, now_ms)}. {KEPT} {_asking(account)}"
         ).strip(),
         actions=_remedies(account),
     )
@@ -103,7 +105,7 @@ def _depleted(account: Account, now_ms: int) -> Banner:
     if account.stopped:
         stopped = (
             f"{plural(account.stopped, 'workload')} stopped and nothing can be launched; their "
-            "settings, costs and receipts are kept."
+            "settings, costs and receipts are kept without an end."
         )
     return Banner(
         kind="depleted",

@@ -1,6 +1,7 @@
 """What a customer's own pages show: funds, spending, what needs attention, what is set up."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,6 +18,9 @@ from web.view_models.parts import AttentionItem, Chart, Series
 
 SPEND_DAYS = 30
 ATTENTION_MAX = 20
+MEMO_SPLIT = re.compile(r", | and ")
+"""Between the SKUs that the memo of a line of usage names."""
+
 KEY_PREFIX = "k_"
 ALLOCATION_PREFIX = "a_"
 KINDS = {
@@ -165,8 +169,14 @@ def held_rows(unsettled: Iterable[SeenAllocation], *, now_ms: int) -> tuple[Held
     )
 
 
-def ledger_row(line: LedgerLine, names: Mapping[str, str]) -> LedgerRow:
-    """Return a line of the ledger.  names: of allocations and API keys, by id"""
+def ledger_row(
+    line: LedgerLine, names: Mapping[str, str], *, simulated: Collection[str] = ()
+) -> LedgerRow:
+    """Return a line of the ledger.
+
+    names      of allocations and API keys, by id
+    simulated  ids of SKUs without real GPUs
+    """
     is_usage = line.kind == "usage"
     named = names.get(line.ref, "")
     shape = f" · {line.memo}" if named and line.memo else ""
@@ -181,6 +191,7 @@ def ledger_row(line: LedgerLine, names: Mapping[str, str]) -> LedgerRow:
         quantity=line.quantity,
         unit=line.meter,
         receipt_href=f"/billing/ledger/{line.journal_id}/receipt" if is_usage else "",
+        simulated=is_usage and not set(simulated).isdisjoint(MEMO_SPLIT.split(line.memo)),
     )
 
 

@@ -245,7 +245,8 @@ def _money(tenant_id: str) -> Money:
 
 def _rows(tenant_id: str, lines: list[Line]) -> tuple[LedgerRow, ...]:
     names = names_of(db(), tenant_id, (line.ref for line in lines))
-    return tuple(ledger_row(line, names) for line in lines)
+    simulated = {sku.sku_id for sku in list_skus(db()) if sku.simulated}
+    return tuple(ledger_row(line, names, simulated=simulated) for line in lines)
 
 
 def _before() -> int | None:

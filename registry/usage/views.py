@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 from protocol.canonical import Record
 from protocol.checkpoint import log_origin
 from protocol.signing import public_bytes
-from registry.catalogue.queries import list_prices
+from registry.catalogue.queries import find_sku, list_prices
 from registry.ledger.queries import list_lines
 from registry.nodes.queries import get_node
 from registry.server.page import shell
@@ -47,7 +47,9 @@ def show_receipt(origin: str, index: int) -> ResponseReturnValue:
     with db().reading():
         log, _, found = _proven(origin, index)
         node = get_node(db(), log.node_id)
-        prices = list_prices(db(), [str(found.record.get("sku", ""))])
+        sku_id = str(found.record.get("sku", ""))
+        prices = list_prices(db(), [sku_id])
+        sku = find_sku(db(), sku_id)
     price, micros = rated(found.record, prices)
     owner = str(found.record["alc"])
     page = ReceiptPage(
@@ -68,6 +70,7 @@ def show_receipt(origin: str, index: int) -> ResponseReturnValue:
         checks=found.checks,
         entry=entry_facts(found.record),
         raw_url=f"/billing/receipts/{origin}/{index}.tlog-proof",
+        simulated=sku is not None and sku.simulated,
     )
     return render_template("registry/billing/receipt.html", page=page, shell=shell())
 

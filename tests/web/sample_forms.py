@@ -57,9 +57,11 @@ LAUNCH_PAGE = LaunchPage(
             "gpu_count": "2",
             "place": "any",
             "image": "registry.example/pytorch:2.9-cuda12.8",
+            "kind": "service",
         }
     ),
     (Choice("demo-echo", "Demo model server"),),
+    (Choice("service", "Stays until released"), Choice("task", "Runs to completion")),
 )
 LAUNCH_REFUSED = replace(
     LAUNCH_PAGE,

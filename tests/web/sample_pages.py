@@ -46,6 +46,7 @@ HOME = HomePage(
     ATTENTION,
     FUNDS,
     WORKLOADS[:4],
+    active_count=4,
     sites=(SiteTile("nbo-telecom-1", "/sites", "Nairobi, KE", 4, 4, 19, 32),),
     spend=spend(),
     can_launch=True,

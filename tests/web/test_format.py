@@ -160,3 +160,32 @@ def test_a_short_id_is_short_and_keeps_its_ends(text: str) -> None:
 
     assert len(short) <= 15
     assert text.startswith(short.split("…")[0]) or "…" in text
+
+
+@pytest.mark.parametrize(
+    ("micros", "text"),
+    [
+        (0, "$0.00"),
+        (5_599, "<$0.01"),
+        (9_999, "<$0.01"),
+        (10_000, "$0.01"),
+        (20_001, "$0.02"),
+        (-4_200_000, "\u2212$4.20"),
+        (None, "\u2013"),
+    ],
+)
+def test_a_figure_of_a_strip_keeps_its_shape(micros: int | None, text: str) -> None:
+    assert show.money_figure(micros) == text
+
+
+@given(st.lists(st.integers(-(2**53), 2**53), min_size=1))
+def test_amounts_of_a_column_line_up_and_lose_nothing(amounts: list[int]) -> None:
+    decimals = show.money_decimals(amounts)
+
+    shown = [show.money_column(micros, decimals) for micros in amounts]
+
+    assert {len(one.partition(".")[2]) for one in shown} == {decimals}
+    for micros, one in zip(amounts, shown, strict=True):
+        plain = one.replace("$", "").replace(",", "").replace("\u2212", "-")
+        units, _, digits = plain.lstrip("-").partition(".")
+        assert int(units) * 1_000_000 + int(digits.ljust(6, "0")) == abs(micros)

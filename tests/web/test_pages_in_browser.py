@@ -191,3 +191,67 @@ def test_a_secret_is_copied_and_leaving_without_it_asks(new_page: NewPage, site:
     assert copied == "nk_7f3aQmZ0y1k9s8d7f6g5h4j3k2l1p0o9i8u7y6t5r4e"
     page.goto(f"{site.origin}/pages/home")
     assert page.title() == "Home · Outstation"
+
+
+def test_single_keys_filter_list_and_go_unless_they_are_switched_off(
+    new_page: NewPage, site: Site
+) -> None:
+    page = new_page(viewport=DESKTOP)
+    page.goto(f"{site.origin}/pages/workloads")
+
+    page.keyboard.press("/")
+    assert page.evaluate("document.activeElement.id") == "filter"
+    page.keyboard.type("?gb")
+    assert page.evaluate("document.activeElement.value").endswith("?gb")
+    page.evaluate("document.activeElement.blur()")
+    page.keyboard.press("?")
+    keys = page.get_by_role("dialog", name="Keyboard")
+    assert keys.is_visible()
+    page.add_script_tag(url="/axe.js")
+    listed = page.evaluate("options => axe.run(document, options)", OPTIONS)
+    assert [one["id"] for one in listed["violations"]] == []
+    keys.get_by_label("Single keys act").uncheck()
+    page.keyboard.press("Escape")
+
+    page.keyboard.press("?")
+    assert not keys.is_visible()
+    page.reload()
+    page.keyboard.press("/")
+    assert page.evaluate("document.activeElement.id") != "filter"
+    page.get_by_role("button", name="Keyboard").click()
+    keys.get_by_label("Single keys act").check()
+    page.keyboard.press("Escape")
+    for typed, path in (("gb", "/billing"), ("gw", "/workloads"), ("l", "/launch")):
+        page.route(f"{site.origin}{path}", lambda route: route.fulfill(body="arrived"))
+        page.goto(f"{site.origin}/pages/workloads")
+        page.keyboard.type(typed)
+        page.wait_for_url(f"{site.origin}{path}")
+
+
+def test_on_a_phone_the_launch_button_and_the_ledgers_amounts_are_in_sight(
+    new_page: NewPage, site: Site
+) -> None:
+    page = new_page(viewport=PHONE)
+
+    page.goto(f"{site.origin}/pages/launch")
+    button = page.locator("#launch-button").bounding_box()
+    page.goto(f"{site.origin}/pages/ledger")
+    amounts = page.locator("td.num.phone")
+    boxes = [amounts.nth(at).bounding_box() for at in range(amounts.count())]
+
+    assert button is not None
+    assert button["y"] + button["height"] <= PHONE["height"]
+    assert boxes
+    assert all(box is not None and box["x"] + box["width"] <= PHONE["width"] for box in boxes)
+
+
+def test_the_last_figure_of_a_strip_leaves_no_empty_cell(new_page: NewPage, site: Site) -> None:
+    page = new_page(viewport=PHONE)
+    page.goto(f"{site.origin}/pages/billing")
+
+    strip, last = page.locator(".kpis").first, page.locator(".kpis").first.locator("> div").last
+    outer, inner = strip.bounding_box(), last.bounding_box()
+
+    assert outer is not None
+    assert inner is not None
+    assert inner["x"] + inner["width"] >= outer["x"] + outer["width"] - 2

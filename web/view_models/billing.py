@@ -22,6 +22,7 @@ class LedgerRow:
     quantity: int | None = None
     unit: str = ""
     receipt_href: str = ""
+    simulated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,7 @@ class ReceiptPage:
     checks: tuple[Check, ...]
     entry: tuple[Fact, ...]
     raw_url: str
+    simulated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,7 @@ class NodesPage:
     filter: str = ""
     paging: Paging = field(default_factory=Paging)
     csv_url: str | None = None
+    simulated_gpus: int = 0
 
     @property
     def nodes_troubled(self) -> int:

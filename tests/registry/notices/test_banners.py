@@ -36,6 +36,7 @@ def test_a_low_balance_names_amount_pace_and_moment() -> None:
     assert banner.lead == "Balance low: $6.41 left."
     assert "At $4.70 per hour, 2\u00a0workloads stop at about" in banner.text
     assert "UTC" in banner.text
+    assert "scratch files are deleted then; settings, costs and receipts are kept" in banner.text
     assert banner.actions == (("Add funds", "/billing/add-funds"),)
 
 

@@ -120,8 +120,8 @@ def test_the_ledger_is_paged_by_key_and_a_new_entry_moves_nothing(market: Market
     link = first.partition('rel="next"')[0].rpartition('href="')[2].partition('"')[0]
     second = ana.browser.get(link.replace("&amp;", "&")).text
 
-    assert first.count('<tr><th scope="row">') == 50
-    assert second.count('<tr><th scope="row">') == 50
+    assert first.count('<tr><th scope="row" class="fold">') == 50
+    assert second.count('<tr><th scope="row" class="fold">') == 50
     assert "$0.001069" in second
     assert "$0.00107<" not in second
 
@@ -317,3 +317,19 @@ def test_the_addresses_of_the_first_steps_lead_to_their_pages(rig: Rig) -> None:
 
     assert [one.status_code for one in found] == [308, 308, 308, 404]
     assert [one.headers.get("Location") for one in found[:3]] == ["/sites/new", "/nodes/new", "/"]
+
+
+def test_what_simulated_gpus_cost_is_said_to_be_simulated(market: Marketplace) -> None:
+    ana = market.customer()
+    made = ana.launched()
+    market.runs(made)
+    market.uses(made, 3)
+
+    ledger = ana.browser.get("/billing/ledger").text
+    receipt = ana.browser.get(f"/billing/receipts/registry.example/log/{market.node_id}/0/3").text
+    nodes = market.host.get("/nodes").text
+
+    tag = '<span class="tag">simulated</span>'
+    assert ledger.count(tag) == 1
+    assert tag in receipt
+    assert "of 2, 2 simulated" in nodes

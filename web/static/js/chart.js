@@ -14,6 +14,9 @@ const SCALES = {
 const DAY_S = 86400;
 const CENTS = 2;
 const MOST_DECIMALS = 6;
+const AXIS_MIN = 58;
+const AXIS_GAP = 18;
+const FIGURE_PX = 7.5;
 const plots = new WeakMap();
 
 // As many decimals as tell two neighbouring ticks apart.
@@ -58,6 +61,9 @@ function lines(holder, series, scale) {
   });
 }
 
+// As wide as the longest label: tiny amounts have six decimals.
+const roomFor = (_, labels) => Math.max(AXIS_MIN, AXIS_GAP + FIGURE_PX * Math.max(0, ...(labels ?? []).map((label) => label.length)));
+
 function options(holder, chart, scale) {
   const quiet = { stroke: colorOf(holder, "muted"), font: "12px Inter, system-ui, sans-serif" };
   const grid = { stroke: colorOf(holder, "grid"), width: 1 };
@@ -69,7 +75,7 @@ function options(holder, chart, scale) {
     scales: { y: { range: (_, low, high) => [0, high > 0 ? high * 1.08 : 1] } },
     axes: [
       { ...quiet, grid, ticks: { show: false }, size: 32, values: (_, ticks, __, ___, step) => ticks.map((tick) => clock(tick, step)) },
-      { ...quiet, grid, ticks: { show: false }, size: 58, values: (_, ticks, __, ___, step) => ticks.map((tick) => scale.show(tick, step)) },
+      { ...quiet, grid, ticks: { show: false }, size: roomFor, values: (_, ticks, __, ___, step) => ticks.map((tick) => scale.show(tick, step)) },
     ],
     series: [{}, ...lines(holder, chart.series, scale)],
   };

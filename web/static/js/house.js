@@ -215,20 +215,51 @@ function showTheme() {
   }
 }
 
-// ---- Keys: Ctrl K searches, / filters.
+// ---- Keys: Ctrl K searches; single keys filter, list the keys, launch and go. They can be switched off.
+
+const GO = { h: "/", w: "/workloads", b: "/billing", n: "/nodes" };
+const GO_WITHIN_MS = 1500;
+const KEYS = "single-keys";
+let goAt = -GO_WITHIN_MS;
+
+const keysAreOn = () => localStorage.getItem(KEYS) !== "off";
+
+// Only where a link leads: what somebody may not see has none.
+function follow(href) {
+  const link = document.querySelector(`a[href="${href}"]`);
+  link?.click();
+  return link !== null;
+}
+
+function singleKey(key, at) {
+  const going = at - goAt < GO_WITHIN_MS;
+  goAt = -GO_WITHIN_MS;
+  if (going) return key in GO && follow(GO[key]);
+  if (key === "g") { goAt = at; return false; }
+  if (key === "l") return follow("/launch");
+  const shown = { "/": document.getElementById("filter") ?? document.getElementById("search"), "?": document.getElementById("keys") }[key];
+  shown?.showModal ? shown.showModal() : shown?.focus();
+  return Boolean(shown);
+}
 
 document.addEventListener("keydown", (event) => {
-  const typing = event.target.closest("input, textarea, select, [contenteditable]");
   const search = document.getElementById("search");
-  const filter = document.getElementById("filter");
   if (search && event.key.toLowerCase() === "k" && (event.ctrlKey || event.metaKey)) {
     event.preventDefault();
     search.focus();
-  } else if (filter && event.key === "/" && !typing && !event.ctrlKey && !event.metaKey) {
-    event.preventDefault();
-    filter.focus();
+    return;
   }
+  const typing = event.target.closest("input:not([type=radio], [type=checkbox]), textarea, select, [contenteditable]");
+  if (typing || event.ctrlKey || event.metaKey || event.altKey || event.isComposing || !keysAreOn()) return;
+  if (document.querySelector("dialog[open], :popover-open")) return;
+  if (singleKey(event.key, event.timeStamp)) event.preventDefault();
 });
+
+const keySwitch = document.getElementById("keys-on");
+if (keySwitch) {
+  keySwitch.checked = keysAreOn();
+  keySwitch.addEventListener("change", () => localStorage.setItem(KEYS, keySwitch.checked ? "on" : "off"));
+}
 
 // ---- A resend button waits for its moment; a shown choice opens what belongs to it.
 
