@@ -29,7 +29,9 @@ from registry.payments.provider import Payments
 from registry.payouts.loop import send_waiting
 from registry.payouts.operations import start_payouts
 from registry.payouts.sender import PayoutSender
-from registry.refunds.loop import send_asked
+from registry.reconciliation.loop import reconcile
+from registry.reconciliation.operations import freeze_disputing
+from registry.refunds.loop import follow_disputes, send_asked
 from registry.server.queries import forget_expired, hold_duty
 from registry.settlement.loop import settle_open
 from registry.store.database import Database, Db
@@ -98,6 +100,11 @@ def let_shares_mature(db: Db, now_ms: int) -> int:
     return mature_shares(db, now_ms=now_ms)
 
 
+def freeze_who_disputes(database: Database, _payments: Payments, now_ms: int) -> int:
+    """Recall the leases of whoever disputes a payment, and let them work when that is over."""
+    return database.run(freeze_disputing, now_ms=now_ms)
+
+
 def charge_low_balances(database: Database, payments: Payments, now_ms: int) -> int:
     """Charge the kept cards of organizations whose balance is below their threshold."""
     return charge_low(database, payments, now_ms, new_id=_new_id)
@@ -107,7 +114,10 @@ PAYMENT_WORKS = (
     ("webhooks", STEP_MS, work_on_waiting),
     ("top_ups", STEP_MS, settle_open),
     ("refunds", STEP_MS, send_asked),
+    ("disputes", 10 * MINUTE_MS, follow_disputes),
+    ("freezing", STEP_MS, freeze_who_disputes),
     ("auto_top_ups", 3 * STEP_MS, charge_low_balances),
+    ("reconciliation", MINUTE_MS, reconcile),
 )
 
 JOBS = (

@@ -21,7 +21,7 @@ from registry.ledger.adjustments import (
     share_of,
 )
 from registry.ledger.audit import Problem
-from registry.ledger.founded import Claim, Founding
+from registry.ledger.founded import Founding
 from registry.ledger.operations import adjust, check_amount, post, taxed
 from registry.ledger.postings import Journal, promo_expiry
 from registry.ledger.postings import site_share as share_within
@@ -324,16 +324,13 @@ def set_tax(
     )
 
 
-def verify_founded(
-    db: Db, expected: Mapping[str, Journal], claims: Mapping[str, Claim] | None = None
-) -> tuple[Problem, ...]:
+def verify_founded(db: Db, expected: Mapping[str, Journal]) -> tuple[Problem, ...]:
     """Name every journal that follows from nothing, from something else, or is missing.
 
-    expected  by business key: the journals that payouts come to
-    claims    by business key: what the rows of payments say of journals
+    expected  by business key: the journals that payments and payouts come to
     """
     made = {one.src: one for one in queries.list_adjustments(db)}
-    founding = Founding(made, queries.list_maturities(db), expected, claims or {})
+    founding = Founding(made, queries.list_maturities(db), expected)
     for _, journal in list_journals(db):
         founding.add(journal)
     return tuple(founding.problems())

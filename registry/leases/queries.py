@@ -132,6 +132,16 @@ def list_terms(db: Db, tenant_ids: Sequence[str]) -> dict[str, TenantTerms]:
     }
 
 
+def list_suspended(db: Db) -> dict[str, str]:
+    """Return why those tenants are suspended who are."""
+    rows = db.rows(
+        select(lease_terms.c.tenant_id, lease_terms.c.suspended_why).where(
+            lease_terms.c.suspended_at_ms.is_not(None)
+        )
+    )
+    return {row.tenant_id: row.suspended_why for row in rows}
+
+
 def put_terms(db: Db, tenant_id: str, terms: TenantTerms, *, now_ms: int) -> None:
     """Settle how a tenant stands."""
     db.upsert(

@@ -41,26 +41,6 @@ BALANCE_DECIDES = frozenset(
 """Kinds whose postings say which of two accounts paid: what was there at that moment decided."""
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """What a row outside the books says of one journal, where it does not say all of it.
-
-    legs      postings that must be so; an account that is not named may have any
-    required  whether the journal must be there
-    """
-
-    kind: str
-    legs: Mapping[str, int]
-    required: bool = True
-
-    def holds(self, journal: Journal) -> bool:
-        """Whether a journal is as claimed."""
-        found = dict(journal.postings)
-        return journal.kind == self.kind and all(
-            found.get(account, 0) == micros for account, micros in self.legs.items()
-        )
-
-
 @dataclass(slots=True)
 class Founding:
     """Takes journals in, oldest first, and keeps what the others follow from.
@@ -68,13 +48,11 @@ class Founding:
     adjustments  every instruction
     maturities   up to where shares matured each time, oldest first
     expected     by business key: the journals that later rooms' rows come to
-    claims       by business key: what later rooms' rows say of journals
     """
 
     adjustments: Mapping[str, Adjustment]
     maturities: Sequence[int]
     expected: Mapping[str, Journal] = field(default_factory=dict)
-    claims: Mapping[str, Claim] = field(default_factory=dict)
     _kept: dict[str, Journal] = field(default_factory=dict)
     _shares: dict[tuple[str, int], int] = field(default_factory=dict)
 
@@ -97,11 +75,6 @@ class Founding:
     def _problem(self, journal: Journal) -> Problem | None:
         if journal.src.startswith(FROM_LOGS):
             return None
-        claim = self.claims.get(journal.src)
-        if claim is not None:
-            if claim.holds(journal):
-                return None
-            return Problem("journal_wrong", journal.src, f"Its source says {dict(claim.legs)}.")
         wanted = self._wanted(journal)
         if wanted is None:
             return Problem("journal_unfounded", journal.src, "Nothing leads to this journal.")
@@ -199,8 +172,7 @@ class Founding:
                 yield correction, original
 
     def _missing(self) -> Iterable[Problem]:
-        required = {src for src, claim in self.claims.items() if claim.required}
-        for src in sorted(self.adjustments.keys() | self.expected.keys() | required):
+        for src in sorted(self.adjustments.keys() | self.expected.keys()):
             if src not in self._kept:
                 yield Problem("journal_missing", src, "What leads to this journal is not booked.")
 

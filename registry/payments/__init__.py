@@ -1,5 +1,5 @@
 """Payments by card as our own rows: what a processor must do, and what its answers mean.
 
 Reading order: provider (what a processor must do), checkout (the table of a top-up's states),
-queries, operations (units of work).
+fees, queries, operations (units of work).
 """

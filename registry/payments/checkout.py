@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from protocol.clock import DAY_MS, MINUTE_MS, SECOND_MS
 from protocol.money import MICROS_PER_CENT, MICROS_PER_UNIT
+from registry.ledger.postings import NO_TAX, Tax
 from registry.payments.provider import CURRENCY, Payment, Session
 
 AMOUNT_MICROS_MIN = 5 * MICROS_PER_UNIT
@@ -86,6 +87,7 @@ class TopUp:
     method_id       the saved card that is charged, for an automatic one
     session_id      the hosted page, payment_id the PaymentIntent: empty until they are known
     decline, why    how the last attempt was refused
+    tax             what of it is tax, known once it is credited
     journal_id      the ledger's entry, once it is credited
     confirmed_at_ms when the processor first said that it is paid
     """
@@ -110,6 +112,7 @@ class TopUp:
     decline: str = ""
     why: str = ""
     refunded_micros: int = 0
+    tax: Tax = NO_TAX
     journal_id: int | None = None
     confirmed_at_ms: int | None = None
 

@@ -8,9 +8,10 @@ from protocol.ids import NewId
 from protocol.money import show_amount
 from protocol.refusal import Refusal
 from registry.audit.operations import record
-from registry.ledger import payment_postings
 from registry.ledger.account_names import STRIPE
-from registry.ledger.operations import credit_payment, post
+from registry.ledger.operations import credit_payment, post, taxed
+from registry.ledger.postings import Journal
+from registry.ledger.postings import top_up as top_up_journal
 from registry.payments import queries
 from registry.payments.checkout import (
     AMOUNT_MICROS_MAX,
@@ -24,7 +25,8 @@ from registry.payments.checkout import (
     moved,
     seen_in,
 )
-from registry.payments.provider import Payment, Session, Transaction
+from registry.payments.fees import fee_journal
+from registry.payments.provider import Payment, Session
 from registry.store.database import Db
 from registry.tenants.roles import Actor
 
@@ -154,19 +156,18 @@ def move(db: Db, row: TopUp, seen: Seen | None) -> None:
         assert queries.move_top_up(db, row.top_up_id, before=row.state, after=after)
 
 
-def note_fee(db: Db, transaction: Transaction, *, ref: str, now_ms: int) -> int | None:
-    """Post what the processor kept of a movement; None if it kept nothing, or it was posted."""
-    if transaction.fee_cents == 0:
-        return None
-    return post(
-        db,
-        payment_postings.fee(
-            src=f"stripe:{transaction.transaction_id}:fee",
-            micros=micros_of(transaction.fee_cents),
-            at_ms=now_ms,
-            memo="Card processor's fee",
-            ref=ref,
-        ),
+def paid_journal(row: TopUp) -> Journal:
+    """Return the journal that a top-up which was credited comes to."""
+    assert row.confirmed_at_ms is not None
+    return top_up_journal(
+        src=paid_src(row.payment_id),
+        tenant_id=row.tenant_id,
+        micros=row.micros,
+        at_ms=row.confirmed_at_ms,
+        into=STRIPE,
+        memo="Top-up by card",
+        tax=row.tax,
+        ref=row.top_up_id,
     )
 
 
@@ -198,7 +199,9 @@ def _ids(row: TopUp, session: Session | None, payment: Payment | None) -> dict[s
 
 
 def _credit(db: Db, row: TopUp, payment: Payment, *, now_ms: int) -> None:
+    assert row.confirmed_at_ms is not None
     by = "saved card" if row.kind == AUTO else "card"
+    tax = taxed(db, row.tenant_id, row.micros)
     journal_id = credit_payment(
         db,
         row.tenant_id,
@@ -207,10 +210,16 @@ def _credit(db: Db, row: TopUp, payment: Payment, *, now_ms: int) -> None:
         into=STRIPE,
         memo=f"Top-up by {by}",
         ref=row.top_up_id,
-        now_ms=now_ms,
+        now_ms=row.confirmed_at_ms,
     )
     if journal_id is not None:
-        queries.change_top_up(db, row.top_up_id, journal_id=journal_id)
+        queries.change_top_up(
+            db,
+            row.top_up_id,
+            journal_id=journal_id,
+            tax_jurisdiction=tax.jurisdiction,
+            tax_micros=tax.micros,
+        )
         if row.keep_card and payment.card is not None:
             queries.change_card(db, row.tenant_id, payment.card)
         record(
@@ -223,7 +232,10 @@ def _credit(db: Db, row: TopUp, payment: Payment, *, now_ms: int) -> None:
             now_ms=now_ms,
         )
     if payment.transaction is not None:
-        note_fee(db, payment.transaction, ref=row.top_up_id, now_ms=now_ms)
+        queries.insert_entry(db, payment.transaction, posted=True, now_ms=now_ms)
+        fee = fee_journal(payment.transaction, micros_of(payment.transaction.fee_cents))
+        if fee is not None:
+            post(db, fee)
 
 
 def paid_src(payment_id: str) -> str:

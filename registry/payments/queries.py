@@ -5,10 +5,11 @@ from typing import Any
 
 from sqlalchemy import RowMapping, func, or_, select, update
 
-from registry.payments.checkout import OPEN_STATES, State, TopUp
-from registry.payments.provider import Card
+from registry.ledger.postings import Tax
+from registry.payments.checkout import OPEN_STATES, State, TopUp, micros_of
+from registry.payments.provider import Card, Transaction
 from registry.store.database import Db
-from registry.store.tables.payments import payer, top_up
+from registry.store.tables.payments import payer, provider_entry, top_up
 
 AUTO_OFF = {
     "auto_on": 0,
@@ -207,8 +208,34 @@ def insert_top_up(db: Db, made: TopUp) -> bool:
             "decline": made.decline,
             "why": made.why,
             "refunded_micros": 0,
+            "tax_jurisdiction": made.tax.jurisdiction,
+            "tax_micros": made.tax.micros,
             "created_at_ms": made.created_at_ms,
             "checked_at_ms": made.checked_at_ms,
+        },
+    )
+
+
+def list_credited(db: Db) -> list[TopUp]:
+    """Return every top-up that was credited, for a check of the books."""
+    rows = db.rows(select(top_up).where(top_up.c.journal_id.is_not(None)))
+    return [_top_up(row._mapping) for row in rows]
+
+
+def insert_entry(db: Db, seen: Transaction, *, posted: bool, now_ms: int) -> bool:
+    """Note a movement of our balance at the processor; False if it was noted before."""
+    return db.insert_new(
+        provider_entry,
+        {
+            "transaction_id": seen.transaction_id,
+            "kind": seen.kind[:100],
+            "micros": micros_of(seen.cents),
+            "fee_micros": micros_of(seen.fee_cents),
+            "net_micros": micros_of(seen.net_cents),
+            "source_id": seen.source_id[:255],
+            "created_at_ms": seen.created_at_ms,
+            "noted_at_ms": now_ms,
+            "posted": int(posted),
         },
     )
 
@@ -240,6 +267,7 @@ def _top_up(row: RowMapping) -> TopUp:
     values = dict(row)
     for name in ("session_id", "payment_id", "charge_id"):
         values[name] = values[name] or ""
+    values["tax"] = Tax(values.pop("tax_jurisdiction"), values.pop("tax_micros"))
     return TopUp(**{**values, "state": State(row["state"]), "keep_card": row["keep_card"] == 1})
 
 

@@ -8,17 +8,25 @@ from protocol.ids import NewId
 from protocol.money import MICROS_PER_CENT, show_amount
 from protocol.refusal import Refusal
 from registry.audit.operations import record
-from registry.ledger import payment_postings
 from registry.ledger.operations import net, post
-from registry.ledger.postings import Journal
+from registry.ledger.postings import Tax
 from registry.ledger.queries import find_journal, get_balance
 from registry.payments.checkout import PAID_STATES, Seen, State, TopUp, cents_of, micros_of
-from registry.payments.operations import move, paid_src
+from registry.payments.operations import move
 from registry.payments.provider import KEY_LIFE_MS, Dispute, Payments, PaymentsRefused, Refund
 from registry.payments.queries import change_top_up, find_by_payment, get_top_up
 from registry.refunds import queries
+from registry.refunds.journals import (
+    DisputeRow,
+    RefundRow,
+    closed_journal,
+    dispute_src,
+    opened_journal,
+    refund_journal,
+    refund_src,
+    turned_journal,
+)
 from registry.refunds.portions import tax_back
-from registry.refunds.queries import DisputeRow, RefundRow
 from registry.store.database import Database, Db
 from registry.tenants.roles import Actor
 
@@ -27,6 +35,8 @@ BACK = frozenset({"failed", "canceled"})
 """States of a refund at the processor whose money did not arrive."""
 
 BY_PROCESSOR = "processor"
+WHY_CHARACTERS_MAX = 300
+REASON_CHARACTERS_MAX = 100
 
 
 def begin_refund(
@@ -158,7 +168,7 @@ def _check_refundable(db: Db, row: TopUp, micros: int) -> None:
             field="amount",
         )
     balance = get_balance(db, row.tenant_id)
-    tax = tax_back(_paid_by(db, row), before=row.refunded_micros, micros=micros)
+    tax = _tax_in(row, micros)
     unspent = min(balance.wallet, max(balance.available, 0))
     if micros - tax.micros > unspent:
         raise Refusal(
@@ -178,6 +188,7 @@ def _inserted(
         refund_key=key,
         top_up_id=row.top_up_id,
         micros=micros,
+        tax_micros=_tax_in(row, micros).micros,
         state="asked",
         reason=reason,
         asked_by=asked_by,
@@ -185,42 +196,27 @@ def _inserted(
         created_at_ms=now_ms,
     )
     assert inserted
-    post(
-        db,
-        payment_postings.refund(
-            src=refund_src(key),
-            tenant_id=row.tenant_id,
-            micros=micros,
-            wallet=get_balance(db, row.tenant_id).wallet,
-            at_ms=now_ms,
-            memo="Refund to the card",
-            tax=tax_back(_paid_by(db, row), before=row.refunded_micros, micros=micros),
-            ref=row.top_up_id,
-        ),
-    )
+    found = queries.find_refund(db, key)
+    assert found is not None
+    post(db, refund_journal(found, row, wallet=get_balance(db, row.tenant_id).wallet))
     refunded = row.refunded_micros + micros
     change_top_up(db, row.top_up_id, refunded_micros=refunded)
     if refunded >= row.micros:
         move(db, row, Seen.REFUNDED)
-    found = queries.find_refund(db, key)
-    assert found is not None
     return found
 
 
 def _turn(db: Db, row: RefundRow, state: str, why: str, *, now_ms: int) -> None:
     original = find_journal(db, refund_src(row.refund_key))
     assert original is not None
-    turned = post(
-        db,
-        payment_postings.refund_failed(
-            original, src=f"{original.src}:failed", at_ms=now_ms, memo="Refund did not arrive"
-        ),
-    )
-    if turned is None:
+    turned = turned_journal(original, at_ms=now_ms)
+    if post(db, turned) is None:
         return
-    queries.change_refund(db, row.refund_key, state=state, why=why[:300])
+    queries.change_refund(
+        db, row.refund_key, state=state, why=why[:WHY_CHARACTERS_MAX], ended_at_ms=now_ms
+    )
     paid = get_top_up(db, row.top_up_id)
-    net(db, paid.tenant_id, cause=f"{original.src}:failed", now_ms=now_ms)
+    net(db, paid.tenant_id, cause=turned.src, now_ms=now_ms)
     change_top_up(db, row.top_up_id, refunded_micros=paid.refunded_micros - row.micros)
     move(db, paid, Seen.REFUND_FAILED)
 
@@ -233,90 +229,58 @@ def _open(db: Db, seen: Dispute, paid: TopUp, *, now_ms: int) -> None:
         top_up_id=paid.top_up_id,
         tenant_id=paid.tenant_id,
         micros=micros,
+        tax_micros=_tax_in(paid, micros).micros,
+        fee_micros=micros_of(seen.fee_cents),
+        fee_returned_micros=0,
         state="open",
-        reason=seen.reason[:100],
+        reason=seen.reason[:REASON_CHARACTERS_MAX],
         due_at_ms=seen.due_at_ms,
         opened_at_ms=now_ms,
     )
-    post(
-        db,
-        payment_postings.dispute_opened(
-            src=dispute_src(seen.dispute_id),
-            dispute_id=seen.dispute_id,
-            tenant_id=paid.tenant_id,
-            micros=micros,
-            fee_micros=micros_of(seen.fee_cents),
-            wallet=get_balance(db, paid.tenant_id).wallet,
-            at_ms=now_ms,
-            memo="Payment disputed by the cardholder's bank",
-            ref=paid.top_up_id,
-        ),
-    )
+    row = queries.find_dispute(db, seen.dispute_id)
+    assert row is not None
+    post(db, opened_journal(row, paid, wallet=get_balance(db, paid.tenant_id).wallet))
     assert paid.state in PAID_STATES
     move(db, paid, Seen.DISPUTE_OPENED)
-    record(
-        db,
-        actor="registry",
-        action="billing.dispute_opened",
-        object_id=seen.dispute_id,
-        tenant_id=paid.tenant_id,
-        detail={"micros": micros, "top_up": paid.top_up_id},
-        now_ms=now_ms,
-    )
+    detail: dict[str, str | int] = {"micros": micros, "top_up": paid.top_up_id}
+    _note(db, row, "billing.dispute_opened", detail, now_ms=now_ms)
 
 
 def _close(db: Db, row: DisputeRow, seen: Dispute, *, now_ms: int) -> None:
-    opened = find_journal(db, dispute_src(row.dispute_id))
-    assert opened is not None
-    end = payment_postings.DisputeEnd(
-        dispute_id=row.dispute_id,
-        tenant_id=row.tenant_id,
-        micros=row.micros,
-        frozen=payment_postings.frozen_by(opened),
-        tax=tax_back(
-            _paid_by(db, get_top_up(db, row.top_up_id)),
-            before=get_top_up(db, row.top_up_id).refunded_micros,
-            micros=row.micros,
-        ),
-    )
-    src = f"stripe:{row.dispute_id}:closed"
-    if seen.status == "won":
-        returned = micros_of(seen.fee_returned_cents)
-        journal = payment_postings.dispute_won(
-            end, src=src, at_ms=now_ms, memo="Dispute won", fee_returned=returned
-        )
-    else:
-        journal = payment_postings.dispute_lost(end, src=src, at_ms=now_ms, memo="Dispute lost")
-    post(db, journal)
-    net(db, row.tenant_id, cause=src, now_ms=now_ms)
-    queries.change_dispute(db, row.dispute_id, state=seen.status, closed_at_ms=now_ms)
-    won = seen.status == "won"
-    move(
+    queries.change_dispute(
         db,
-        get_top_up(db, row.top_up_id),
-        Seen.DISPUTE_WON if won else Seen.DISPUTE_LOST,
+        row.dispute_id,
+        state=seen.status,
+        closed_at_ms=now_ms,
+        fee_returned_micros=micros_of(seen.fee_returned_cents),
     )
+    closed = queries.find_dispute(db, row.dispute_id)
+    opened = find_journal(db, dispute_src(row.dispute_id))
+    assert closed is not None
+    assert opened is not None
+    paid = get_top_up(db, row.top_up_id)
+    journal = closed_journal(closed, paid, opened)
+    post(db, journal)
+    net(db, row.tenant_id, cause=journal.src, now_ms=now_ms)
+    move(db, paid, Seen.DISPUTE_WON if seen.status == "won" else Seen.DISPUTE_LOST)
+    _note(db, row, f"billing.dispute_{seen.status}", {}, now_ms=now_ms)
+
+
+def _note(
+    db: Db, row: DisputeRow, action: str, detail: dict[str, str | int], *, now_ms: int
+) -> None:
     record(
         db,
         actor="registry",
-        action=f"billing.dispute_{seen.status}",
+        action=action,
         object_id=row.dispute_id,
         tenant_id=row.tenant_id,
+        detail=detail,
         now_ms=now_ms,
     )
 
 
-def _paid_by(db: Db, row: TopUp) -> Journal:
-    paid = find_journal(db, paid_src(row.payment_id))
-    assert paid is not None
-    return paid
-
-
-def refund_src(refund_key: str) -> str:
-    """Return the key under which a refund is posted."""
-    return f"stripe:refund:{refund_key}"
-
-
-def dispute_src(dispute_id: str) -> str:
-    """Return the key under which a dispute is posted as it opens."""
-    return f"stripe:{dispute_id}:opened"
+def _tax_in(paid: TopUp, micros: int) -> Tax:
+    # A refund that is still on its way may yet be refused: then a bank takes the whole payment.
+    before = max(0, min(paid.refunded_micros, paid.micros - micros))
+    return tax_back(paid.tax, whole=paid.micros, before=before, micros=micros)

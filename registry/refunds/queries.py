@@ -1,43 +1,13 @@
 """SQL of money that went back: refunds and disputes."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import RowMapping, select, update
+from sqlalchemy import RowMapping, func, select, update
 
+from registry.refunds.journals import DisputeRow, RefundRow
 from registry.store.database import Db
 from registry.store.tables.payments import dispute, refund
-
-
-@dataclass(frozen=True, slots=True)
-class RefundRow:
-    """A refund as our own row has it.  refund_id: the processor's, empty until it is known"""
-
-    refund_key: str
-    top_up_id: str
-    refund_id: str
-    micros: int
-    state: str
-    reason: str
-    asked_by: str
-    why: str
-    created_at_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class DisputeRow:
-    """A dispute as our own row has it."""
-
-    dispute_id: str
-    top_up_id: str
-    tenant_id: str
-    micros: int
-    state: str
-    reason: str
-    due_at_ms: int | None
-    opened_at_ms: int
-    closed_at_ms: int | None
 
 
 def find_refund(db: Db, refund_key: str) -> RefundRow | None:
@@ -60,6 +30,22 @@ def list_refunds(db: Db, top_up_ids: Iterable[str]) -> list[RefundRow]:
         .order_by(refund.c.created_at_ms, refund.c.refund_key)
     )
     return [_refund(row._mapping) for row in rows]
+
+
+def list_every_refund(db: Db) -> list[RefundRow]:
+    """Return all refunds, for a check of the books."""
+    return [_refund(row._mapping) for row in db.rows(select(refund))]
+
+
+def sum_of_asked(db: Db) -> int:
+    """Return what refunds come to of which it is not known whether they were sent."""
+    asked = select(func.coalesce(func.sum(refund.c.micros), 0)).where(refund.c.state == "asked")
+    return int(db.value(asked))
+
+
+def list_every_dispute(db: Db) -> list[DisputeRow]:
+    """Return all disputes, for a check of the books."""
+    return [DisputeRow(**row._mapping) for row in db.rows(select(dispute))]
 
 
 def list_asked_refunds(db: Db, *, limit: int) -> list[RefundRow]:

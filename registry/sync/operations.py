@@ -16,7 +16,6 @@ from registry.access.queries import get_key_set_version, list_honoured_keys, lis
 from registry.adjustments.operations import verify_founded
 from registry.allocations.operations import list_desired, observe
 from registry.allocations.queries import hourly_by_tenant, list_owners_on
-from registry.card_books.operations import card_claims
 from registry.catalogue.queries import list_prices
 from registry.gateway.operations import record_models
 from registry.incidents.operations import (
@@ -32,6 +31,7 @@ from registry.nodes.contact import FINDING_CODES
 from registry.nodes.operations import note_contact, spend_nonce
 from registry.nodes.queries import Node, find_node_by_key, get_node, list_uuids
 from registry.payouts.operations import expected_journals
+from registry.reconciliation.operations import expected_journals as payment_journals
 from registry.store.database import Db
 from registry.sync.answer import (
     KEY_SET_LIFE_MS,
@@ -211,7 +211,7 @@ def verify_everything(
         return get_node(db, node_id).site_id, site_share_basis_points
 
     books = verify_books(db)
-    unfounded = verify_founded(db, expected_journals(db), card_claims(db))
+    unfounded = verify_founded(db, {**expected_journals(db), **payment_journals(db)})
     usage = verify_usage(
         db,
         surroundings=surroundings(list_owners=list_owners, list_prices=list_prices),

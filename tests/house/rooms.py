@@ -60,7 +60,6 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "refunds",
         "auto_top_up",
         "payment_events",
-        "card_books",  # what rows of card payments say of the books
         "rating",
         "log_events",  # what usage logs say besides usage
         "usage",

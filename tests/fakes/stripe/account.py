@@ -112,6 +112,15 @@ class StripeAccount:
             self.report("checkout.session.expired", session)
             return session
 
+    def open_pages(self) -> list[Object]:
+        """Hosted pages that can be paid, newest first; those whose time is over expire first."""
+        with self.lock:
+            pages = [one for one in self.of_kind("checkout.session") if one["status"] == "open"]
+            for page in pages:
+                if page["expires_at"] <= self.now:
+                    self.expire(page["id"])
+            return [page for page in pages if page["status"] == "open"]
+
     def clear(self, intent_id: str, *, succeeds: bool) -> None:
         """Let a delayed payment come in, or fail."""
         with self.lock:

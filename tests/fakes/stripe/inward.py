@@ -46,6 +46,7 @@ def new_session(call: Call) -> Object:
 
 
 def show_session(call: Call) -> Object:
+    call.account.open_pages()
     return _shown_session(call, call.account.get(call.object_id, "checkout.session"))
 
 
@@ -59,6 +60,7 @@ def _shown_session(call: Call, session: Object) -> Object:
 
 
 def list_sessions(call: Call) -> Object:
+    call.account.open_pages()
     found = [
         _shown_session(call, one)
         for one in call.account.of_kind("checkout.session")

@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import text
 
 from registry.adjustments.operations import verify_founded
-from registry.card_books.operations import card_claims
+from registry.reconciliation.operations import expected_journals
 from registry.refunds.operations import begin_refund
 from registry.tenants.roles import console
 from tests.registry.till import Till
@@ -25,7 +25,11 @@ def test_payments_refunds_and_disputes_follow_from_their_rows(till: Till) -> Non
         ("UPDATE dispute SET micros = micros + 10000", "journal_wrong"),
         ("UPDATE top_up SET journal_id = NULL", "journal_unfounded"),
         ("UPDATE refund SET refund_key = 'other'", "journal_missing"),
-        ("UPDATE dispute SET state = 'open'", "journal_unfounded"),
+        ("UPDATE dispute SET state = 'open', closed_at_ms = NULL", "journal_unfounded"),
+        ("UPDATE dispute SET fee_micros = 0", "journal_wrong"),
+        ("UPDATE top_up SET tax_jurisdiction = 'KE', tax_micros = 10000", "journal_wrong"),
+        ("UPDATE provider_entry SET fee_micros = fee_micros + 10000", "journal_wrong"),
+        ("DELETE FROM provider_entry", "journal_unfounded"),
     ],
 )
 def test_a_row_that_says_something_else_is_named(till: Till, change: str, code: str) -> None:
@@ -66,4 +70,4 @@ def _kinds(till: Till) -> set[str]:
 
 def _problems(till: Till) -> list[tuple[str, str]]:
     with till.rig.database.reading() as db:
-        return [(one.code, one.subject) for one in verify_founded(db, {}, card_claims(db))]
+        return [(one.code, one.subject) for one in verify_founded(db, expected_journals(db))]
