@@ -40,6 +40,18 @@ def gap_since(last_ms: int, *, boot_elapsed_ms: int, running_elapsed_ms: int) ->
     return Gap(last_ms, last_ms + asleep_ms if asleep_ms > JITTER_MS else last_ms)
 
 
+def gap_after(gap: Gap, seen_ms: int) -> Gap:
+    """Return the part of a gap of which a run that was last seen at `seen_ms` has seen nothing yet.
+
+    A run that was last seen before its machine slept would otherwise be seen next after it, with
+    the whole sleep for work.  Its sleep is laid right after it was seen.
+    """
+    if seen_ms >= gap.end_ms:
+        return Gap(seen_ms, seen_ms)
+    asleep_ms = gap.end_ms - max(gap.begin_ms, seen_ms)
+    return Gap(seen_ms, seen_ms + asleep_ms)
+
+
 def intervals(begin_ms: int, end_ms: int, gap: Gap) -> list[Interval]:
     """Return [begin_ms, end_ms) cut into pieces in order; empty if it does not begin before."""
     edges = (gap.begin_ms, gap.end_ms) if gap.begin_ms < gap.end_ms else ()

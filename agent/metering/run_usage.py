@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from agent.metering.intervals import Gap, Interval, intervals
+from agent.metering.intervals import Gap, Interval, gap_after, intervals
 from agent.usage_log.stream import StreamEnd, StreamKey
 from protocol.clock import next_hour
 from protocol.price import Price, charge, price_at, worst_case
@@ -89,7 +89,14 @@ def run_usage(
         begin_ms = min(max(run.ready_at_ms, stream.last_end_ms if stream else 0), now_ms)
         entries.append(_opened(run, at_ms=begin_ms))
     until_ms = max(begin_ms, charged_until_ms(run, now_ms))
-    pieces = intervals(begin_ms, until_ms, gap) if run.accelerators else []
+    pieces = intervals(begin_ms, until_ms, gap)
+    if run.released_at_ms is None and run.finished_at_ms is None and not run.gone:
+        unseen = gap_after(gap, until_ms)
+        slept_until_ms = max(until_ms, min(unseen.end_ms, now_ms))
+        pieces += intervals(until_ms, slept_until_ms, unseen)
+        until_ms = slept_until_ms
+    if not run.accelerators:
+        pieces = []
     total = stream.cumulative if stream else 0
     cost = 0
     for piece in pieces:

@@ -192,6 +192,11 @@ def open_database(path: Path) -> Db:
     return Db(connection, writable=True)
 
 
+def open_in_memory() -> Db:
+    """Return an empty database that is gone with its handle; the caller migrates it."""
+    return Db(_connection("file::memory:", Path(":memory:")), writable=True)
+
+
 def open_for_reading(path: Path) -> Db:
     """Return the database at `path` for a look while its owner runs; every write fails."""
     if not path.exists():

@@ -1,9 +1,10 @@
 """The nodes as a launch sees them: what they have, what they promised, what bars them."""
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from registry.allocations.placement import Candidate
+from registry.leases.terms import TERMS, TermsByTrust
 from registry.nodes.node import Node, NodeAccelerator
 from registry.nodes.standing import is_heard
 
@@ -14,10 +15,12 @@ class Market:
 
     demo       whether simulated accelerators may be sold
     blocking   why a node is off the market, by node id
+    terms      what each trust gives
     """
 
     demo: bool
     blocking: dict[str, str]
+    terms: TermsByTrust = field(default_factory=lambda: TERMS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,7 +77,9 @@ def launch(
     queries.insert_allocation(db, made)
     _write_path(db, made, sku=sku, node=node)
     there = queries.hourly_by_tenant(db, node.node_id)[project.tenant_id]
-    grant_first(db, project.tenant_id, node.node_id, hourly_micros=there, now_ms=now_ms)
+    grant_first(
+        db, made.tenant_id, made.node_id, hourly_micros=there, now_ms=now_ms, terms=market.terms
+    )
     bump_generation(db, node.node_id)
     record(
         db,

@@ -11,8 +11,11 @@ from registry.leases import queries
 from registry.leases.allotment import Live, Want, grant_amount, is_enough, surplus
 from registry.leases.queries import GrantedLease
 from registry.leases.terms import (
+    TERMS,
     USUAL,
     TenantTerms,
+    Terms,
+    TermsByTrust,
     Trust,
     check_not_suspended,
     recalled_because,
@@ -44,12 +47,19 @@ def surroundings(
 
 
 def grant_for_node(
-    db: Db, node_id: str, *, burn: Mapping[str, int], serving: Collection[str], now_ms: int
+    db: Db,
+    node_id: str,
+    *,
+    burn: Mapping[str, int],
+    serving: Collection[str],
+    now_ms: int,
+    terms: TermsByTrust = TERMS,
 ) -> list[Lease]:
     """Top a node up for every tenant that needs it there, and return all its live leases.
 
     burn     by tenant: what its allocations on the node cost an hour
     serving  tenants whose API keys are accepted there for models that are offered
+    terms    what each trust gives
 
     A tenant in neither (with nothing there any more), one that is suspended, and one whose money
     no longer covers what nodes hold of it has its leases left out of the answer: the node stops its
@@ -74,12 +84,20 @@ def grant_for_node(
             serves_models=tenant_id in serving,
             called_micros=called.get(tenant_id, 0),
         )
-        stated += _stated(db, node_id, want, tenant, available=available, now_ms=now_ms)
+        stated += _stated(
+            db, node_id, want, terms[tenant.trust], available=available, now_ms=now_ms
+        )
     return sorted(stated, key=lambda lease: lease.lease_id)
 
 
 def grant_first(
-    db: Db, tenant_id: str, node_id: str, *, hourly_micros: int, now_ms: int
+    db: Db,
+    tenant_id: str,
+    node_id: str,
+    *,
+    hourly_micros: int,
+    now_ms: int,
+    terms: TermsByTrust = TERMS,
 ) -> int | None:
     """Grant what an allocation needs to begin on a node, if it does not hold that yet.
 
@@ -91,9 +109,9 @@ def grant_first(
     check_not_suspended(tenant)
     want = Want(tenant_id, hourly_micros)
     available = get_balance(db, tenant_id).available
-    live = _live(db, node_id, tenant_id, tenant, now_ms=now_ms)
-    held = list(live.values())
-    return _top_up(db, node_id, want, tenant, held, available=available, now_ms=now_ms)
+    given = terms[tenant.trust]
+    held = list(_live(db, node_id, tenant_id, given, now_ms=now_ms).values())
+    return _top_up(db, node_id, want, given, held, available=available, now_ms=now_ms)
 
 
 def idle_by_node(
@@ -195,35 +213,33 @@ def release_overdue(db: Db, *, now_ms: int) -> int:
 
 
 def _stated(
-    db: Db, node_id: str, want: Want, tenant: TenantTerms, *, available: int, now_ms: int
+    db: Db, node_id: str, want: Want, terms: Terms, *, available: int, now_ms: int
 ) -> list[Lease]:
     """Return the leases of one tenant that a node is to go on with, topped up."""
-    live = _live(db, node_id, want.tenant_id, tenant, now_ms=now_ms)
-    spare = surplus(want, live, terms=tenant.terms)
+    live = _live(db, node_id, want.tenant_id, terms, now_ms=now_ms)
+    spare = surplus(want, live, terms=terms)
     kept = [lease for lease_id, lease in live.items() if lease_id not in spare]
-    _top_up(db, node_id, want, tenant, kept, available=available, now_ms=now_ms)
-    live = _live(db, node_id, want.tenant_id, tenant, now_ms=now_ms)
+    _top_up(db, node_id, want, terms, kept, available=available, now_ms=now_ms)
+    live = _live(db, node_id, want.tenant_id, terms, now_ms=now_ms)
     kept = [lease for lease_id, lease in live.items() if lease_id not in spare]
-    if not is_enough(want, kept, terms=tenant.terms):
+    if not is_enough(want, kept, terms=terms):
         spare = set()
     return [
         Lease(
             lease_id=lease.lease_id,
             tenant_id=lease.tenant_id,
             amount=lease.amount,
-            expires_in_ms=_expires_in_ms(lease, tenant, now_ms=now_ms),
+            expires_in_ms=_expires_in_ms(lease, terms, now_ms=now_ms),
         )
         for lease in queries.list_open(db, node_id)
         if lease.lease_id in live and lease.lease_id not in spare
     ]
 
 
-def _live(
-    db: Db, node_id: str, tenant_id: str, tenant: TenantTerms, *, now_ms: int
-) -> dict[int, Live]:
+def _live(db: Db, node_id: str, tenant_id: str, terms: Terms, *, now_ms: int) -> dict[int, Live]:
     """Return the leases of one tenant that a node may still spend from."""
     return {
-        lease.lease_id: Live(lease.remaining, now_ms + _expires_in_ms(lease, tenant, now_ms=now_ms))
+        lease.lease_id: Live(lease.remaining, now_ms + _expires_in_ms(lease, terms, now_ms=now_ms))
         for lease in queries.list_open(db, node_id)
         if lease.tenant_id == tenant_id and lease.expires_at_ms > now_ms
     }
@@ -233,14 +249,13 @@ def _top_up(
     db: Db,
     node_id: str,
     want: Want,
-    tenant: TenantTerms,
+    terms: Terms,
     live: list[Live],
     *,
     available: int,
     now_ms: int,
 ) -> int | None:
     """Grant what is missing; return the lease, or None if nothing is or there is nothing left."""
-    terms = tenant.terms
     amount = grant_amount(want, live, terms=terms, available=available, now_ms=now_ms)
     if amount == 0 or not change_held(db, want.tenant_id, amount):
         return None
@@ -255,9 +270,9 @@ def _top_up(
     )
 
 
-def _expires_in_ms(lease: GrantedLease, tenant: TenantTerms, *, now_ms: int) -> int:
+def _expires_in_ms(lease: GrantedLease, terms: Terms, *, now_ms: int) -> int:
     """Return the rest of a lease's life; trust that was lowered since shortens it."""
-    return min(lease.expires_at_ms - now_ms, tenant.terms.life_ms)
+    return min(lease.expires_at_ms - now_ms, terms.life_ms)
 
 
 def _end(db: Db, lease_id: int, *, closed: bool, now_ms: int) -> bool:

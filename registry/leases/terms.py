@@ -1,5 +1,6 @@
 """On which terms a tenant's money is handed to nodes: how long, how much of it, or not at all."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,14 +19,16 @@ ABSENCE_MS = 7 * DAY_MS
 class Terms:
     """What trust gives.
 
-    life_ms   how long a lease may be spent: what a node that is cut off can still sell
-    ahead_ms  a node holds this much of the present burn
+    life_ms           how long a lease may be spent: what a node that is cut off can still sell
+    ahead_ms          a node holds this much of the present burn
     calls_micros_max  what one node may charge for calls within an hour, and before it is over
+    absence_ms        the longest time away that is promised
     """
 
     life_ms: int
     ahead_ms: int
     calls_micros_max: int
+    absence_ms: int = ABSENCE_MS
 
     @property
     def hold_ms(self) -> int:
@@ -34,7 +37,7 @@ class Terms:
         A node may fall silent at the last moment of a lease, and work done until then must still
         find its hold when the node comes back, or it would be ours to pay.
         """
-        return self.life_ms + ABSENCE_MS
+        return self.life_ms + self.absence_ms
 
     @property
     def renew_ms(self) -> int:
@@ -42,7 +45,9 @@ class Terms:
         return self.life_ms // 2
 
 
-TERMS: dict[Trust, Terms] = {
+TermsByTrust = Mapping[Trust, Terms]
+
+TERMS: TermsByTrust = {
     "unproven": Terms(
         life_ms=15 * MINUTE_MS, ahead_ms=30 * MINUTE_MS, calls_micros_max=5 * MICROS_PER_UNIT
     ),
@@ -60,11 +65,6 @@ class TenantTerms:
     trust: Trust = "standard"
     suspended_at_ms: int | None = None
     suspended_why: str = ""
-
-    @property
-    def terms(self) -> Terms:
-        """Return what its trust gives."""
-        return TERMS[self.trust]
 
 
 USUAL = TenantTerms()

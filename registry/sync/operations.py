@@ -1,7 +1,7 @@
 """A sync as one unit of work: take in what the node says, answer what it should hear."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from protocol.checkpoint import witness_name
 from protocol.enrolment import TrustKey
@@ -25,6 +25,7 @@ from registry.incidents.operations import (
     settle_findings,
 )
 from registry.leases.operations import grant_for_node, surroundings
+from registry.leases.terms import TERMS, TermsByTrust
 from registry.ledger.audit import Problem
 from registry.ledger.operations import verify as verify_books
 from registry.nodes.contact import FINDING_CODES
@@ -54,6 +55,7 @@ class SyncPolicy:
 
     site_share_basis_points  what a site earns of what is charged for its work
     quick_ms                 a fixed interval between calls, for a demo; None for the usual ones
+    terms                    what each trust gives
     """
 
     domain: str
@@ -61,6 +63,7 @@ class SyncPolicy:
     trust_keys: tuple[TrustKey, ...]
     site_share_basis_points: int
     quick_ms: int | None = None
+    terms: TermsByTrust = field(default_factory=lambda: TERMS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +145,7 @@ def sync(
     node = get_node(db, node_id)
     only = None if node.is_open else node.tenant_id
     keys = list_honoured_keys(db, tenant_id=only, now_ms=now_ms)
-    leases = _leases(db, node, request, keys, now_ms=now_ms)
+    leases = _leases(db, node, request, keys, policy=policy, now_ms=now_ms)
     desired = _desired(db, node, request, policy=policy)
     return SyncAnswer(
         now_ms=now_ms,
@@ -299,13 +302,21 @@ def _log_finding(problem: LogProblem, now_ms: int) -> Finding:
 
 
 def _leases(
-    db: Db, node: Node, request: SyncRequest, keys: Sequence[ApiKeyFact], *, now_ms: int
+    db: Db,
+    node: Node,
+    request: SyncRequest,
+    keys: Sequence[ApiKeyFact],
+    *,
+    policy: SyncPolicy,
+    now_ms: int,
 ) -> list[Lease]:
     serves = any(model.ready for model in request.models)
     serving = {key.tenant_id for key in keys} if serves else set()
     hourly = hourly_by_tenant(db, node.node_id)
     burn = {tenant_id: micros for tenant_id, micros in hourly.items() if node.serves(tenant_id)}
-    return grant_for_node(db, node.node_id, burn=burn, serving=serving, now_ms=now_ms)
+    return grant_for_node(
+        db, node.node_id, burn=burn, serving=serving, now_ms=now_ms, terms=policy.terms
+    )
 
 
 def _desired(db: Db, node: Node, request: SyncRequest, *, policy: SyncPolicy) -> Envelope | None:

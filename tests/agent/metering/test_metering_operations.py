@@ -83,6 +83,32 @@ def test_time_in_suspend_stands_in_the_log_and_is_not_billed(node: Node) -> None
     assert verify_log(node.db, None).fault is None
 
 
+def test_sleep_is_not_billed_though_the_first_tick_comes_before_anybody_looked(
+    node: Node,
+) -> None:
+    node.grant(Lease(7, "t_1", 100_000, 8 * HOUR_MS))
+    node.run()
+    node.tick()
+    node.passed(10_000).seen().slept(6 * HOUR_MS).tick()
+    node.passed(50_000).seen().tick()
+
+    assert node.billed_ms() == 60_000
+    assert node.uses()[-1].end_ms == node.now_ms
+    assert verify_log(node.db, None).fault is None
+
+
+def test_a_run_that_ended_before_its_node_slept_is_closed_where_it_ended(node: Node) -> None:
+    node.grant(Lease(7, "t_1", 100_000, 8 * HOUR_MS))
+    node.run()
+    node.tick()
+    node.passed(10_000).change("finished_at_ms = :now, phase = 'exited'", now=node.now_ms)
+    ended_ms = node.now_ms
+    node.slept(6 * HOUR_MS).tick()
+
+    assert node.billed_ms() <= 10_000
+    assert node.uses()[-1].end_ms == ended_ms
+
+
 def test_another_attempt_goes_on_later_in_the_same_stream(
     node: Node,
 ) -> None:
