@@ -1,5 +1,8 @@
 """What should run and what does, into what to do next: one step per allocation and pass.
 
+A run keeps its GPUs until its usage is written down and closed, however long that takes: what opens
+on one of them before would be refused by the registry, and with it the whole log.
+
 Level-triggered: the answer depends only on what is desired, stored and seen, never on what was
 done before, so that a crash between any two steps leads back here.  What the registry does not
 call `absent` is never removed; a container nobody asked for is kept and reported.
@@ -47,9 +50,6 @@ LEASE_WAIT_MS = MINUTE_MS
 
 CLAIM_WAIT_MS = 2 * MINUTE_MS
 """How long a launch waits for GPUs that another allocation is just letting go."""
-
-SETTLE_WAIT_MS = 5 * MINUTE_MS
-"""How long GPUs wait for the usage of their last holder to be written down."""
 
 INTERRUPTED = "interrupted"
 CONTAINER_LOST = "container_lost"
@@ -248,7 +248,7 @@ def _released(
         return _live(sight, None, run, container)
     if run.phase in LIVE_PHASES:
         return _live(sight, None, run, container)
-    if run.phase == "exited" and not _is_free(sight, run):
+    if run.phase == "exited" and not is_settled(run):
         return None
     return Remove(run, container)
 
@@ -261,7 +261,7 @@ def _ended(
     if not _may_begin_again(sight, run):
         # Started by somebody else after its end: nobody would pay for what it uses.
         return Kill(run, container) if container and running else _freed(sight, run, container)
-    if not _is_free(sight, run):
+    if not is_settled(run):
         return None
     if container is not None and not running:
         return Discard(run, container)
@@ -279,10 +279,6 @@ def _may_begin_again(sight: Sight, run: Run) -> bool:
 
 def _freed(sight: Sight, run: Run, container: Container | None) -> Action | None:
     running = container is not None and container.state == "running"
-    if run.allocation_id in sight.holders and _is_free(sight, run) and not running:
+    if run.allocation_id in sight.holders and is_settled(run) and not running:
         return Free(run)
     return None
-
-
-def _is_free(sight: Sight, run: Run) -> bool:
-    return is_settled(run) or sight.now_ms - run.since_ms >= SETTLE_WAIT_MS

@@ -106,14 +106,8 @@ def release(
     require(actor, "allocation.release", tenant_id=found.tenant_id)
     if found.state in (State.RELEASING, State.RELEASED):
         return found
-    _move(
-        db,
-        found,
-        Event.RELEASE,
-        fact_text=f"{why}; charging has stopped.",
-        actor=actor.subject,
-        now_ms=now_ms,
-    )
+    told = f"{why}; charging has stopped."
+    _move(db, found, Event.RELEASE, fact_text=told, actor=actor.subject, now_ms=now_ms)
     queries.note_release(db, allocation_id, at_ms=now_ms)
     if found.cleaned_at_ms is not None:
         # Its node was told to forget it and will not speak of it again.

@@ -4,7 +4,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from protocol.clock import HOUR_MS, hour_of
-from protocol.lease import Lease
+from protocol.http_signature import AGE_MS_MAX
+from protocol.lease import LEASES_MAX, Lease
 from protocol.price import Price
 from registry.audit.operations import record
 from registry.leases import queries
@@ -29,6 +30,8 @@ from registry.usage.queries import find_latest_log
 from registry.usage.surroundings import Surroundings
 
 OVERDUE_MAX = 500
+UNHEARD_MS = 2 * AGE_MS_MAX
+"""A call made so long ago is not believed any more, whichever way its node's clock is off."""
 
 
 def surroundings(
@@ -210,6 +213,38 @@ def release_overdue(db: Db, *, now_ms: int) -> int:
     """Give back holds of leases of which nothing was heard for too long; return how many."""
     overdue = queries.list_overdue(db, now_ms=now_ms, limit=OVERDUE_MAX)
     return sum(_end(db, lease.lease_id, closed=False, now_ms=now_ms) for lease in overdue)
+
+
+def give_back_unheard(
+    db: Db, node_id: str, *, mentioned: Collection[int], stated: Collection[int], now_ms: int
+) -> int:
+    """Give back leases that never reached their node; return how many.
+
+    mentioned  leases that the node spoke of in the call that is answered: all that it knows
+    stated     those of the answer
+
+    A node makes one call at a time and speaks of every lease it took from an answer until the next
+    answer.  So once every call that might have been made before the last answer with a lease is
+    too old to be believed, a call that does not speak of it comes from a node that will never know
+    it, and nobody would ever close it.
+    """
+    unheard = [lease for lease in queries.list_open(db, node_id) if not lease.heard]
+    if not unheard:
+        return 0
+    known = set(mentioned)
+    waiting = [lease for lease in unheard if lease.lease_id not in known]
+    queries.note_heard(db, [one.lease_id for one in unheard if one.lease_id in known])
+    queries.note_stated(
+        db, [one.lease_id for one in waiting if one.lease_id in stated], now_ms=now_ms
+    )
+    lost = [
+        lease
+        for lease in waiting
+        if lease.lease_id not in stated and now_ms - lease.stated_at_ms > UNHEARD_MS
+    ]
+    if len(known) >= LEASES_MAX:
+        return 0
+    return sum(_end(db, lease.lease_id, closed=False, now_ms=now_ms) for lease in lost)
 
 
 def _stated(

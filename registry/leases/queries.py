@@ -16,7 +16,11 @@ from registry.usage.log_state import LeaseStanding, LeaseState
 
 @dataclass(frozen=True, slots=True)
 class GrantedLease:
-    """A lease as the registry holds it; what is left of it is held in the tenant's wallet."""
+    """A lease as the registry holds it; what is left of it is held in the tenant's wallet.
+
+    heard         whether its node has spoken of it
+    stated_at_ms  when an answer last stated it, or it was granted; of no use once it was heard
+    """
 
     lease_id: int
     tenant_id: str
@@ -27,6 +31,8 @@ class GrantedLease:
     expires_at_ms: int
     hold_until_ms: int
     state: LeaseState
+    heard: bool = True
+    stated_at_ms: int = 0
 
     @property
     def remaining(self) -> int:
@@ -57,6 +63,8 @@ def insert_lease(
                 expires_at_ms=expires_at_ms,
                 hold_until_ms=hold_until_ms,
                 state="open",
+                heard=0,
+                stated_at_ms=granted_at_ms,
             )
             .returning(lease.c.id)
         )
@@ -84,6 +92,16 @@ def list_open(db: Db, node_id: str) -> list[GrantedLease]:
         .order_by(lease.c.id)
     )
     return [_lease(row) for row in rows]
+
+
+def note_heard(db: Db, lease_ids: Sequence[int]) -> None:
+    """Note that their node has spoken of these leases."""
+    db.write(update(lease).where(lease.c.id.in_(list(lease_ids))).values(heard=1))
+
+
+def note_stated(db: Db, lease_ids: Sequence[int], *, now_ms: int) -> None:
+    """Note that an answer states these leases."""
+    db.write(update(lease).where(lease.c.id.in_(list(lease_ids))).values(stated_at_ms=now_ms))
 
 
 def list_overdue(db: Db, *, now_ms: int, limit: int) -> list[GrantedLease]:
@@ -210,4 +228,6 @@ def _lease(row: Row[Any]) -> GrantedLease:
         expires_at_ms=row.expires_at_ms,
         hold_until_ms=row.hold_until_ms,
         state=row.state,
+        heard=row.heard == 1,
+        stated_at_ms=row.stated_at_ms,
     )

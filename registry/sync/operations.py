@@ -24,7 +24,7 @@ from registry.incidents.operations import (
     record_findings,
     settle_findings,
 )
-from registry.leases.operations import grant_for_node, surroundings
+from registry.leases.operations import give_back_unheard, grant_for_node, surroundings
 from registry.leases.terms import TERMS, TermsByTrust
 from registry.ledger.audit import Problem
 from registry.ledger.operations import verify as verify_books
@@ -314,9 +314,17 @@ def _leases(
     serving = {key.tenant_id for key in keys} if serves else set()
     hourly = hourly_by_tenant(db, node.node_id)
     burn = {tenant_id: micros for tenant_id, micros in hourly.items() if node.serves(tenant_id)}
-    return grant_for_node(
+    leases = grant_for_node(
         db, node.node_id, burn=burn, serving=serving, now_ms=now_ms, terms=policy.terms
     )
+    give_back_unheard(
+        db,
+        node.node_id,
+        mentioned={spend.lease_id for spend in request.leases},
+        stated={lease.lease_id for lease in leases},
+        now_ms=now_ms,
+    )
+    return leases
 
 
 def _desired(db: Db, node: Node, request: SyncRequest, *, policy: SyncPolicy) -> Envelope | None:

@@ -1,12 +1,14 @@
 """Tables of the budget leases."""
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, Index, Table, Text
+from sqlalchemy import BigInteger, CheckConstraint, Column, Index, Integer, Table, Text
 
 from registry.store.tables.metadata import metadata
 
 # open      the node may spend it, or may have: amount - settled is held in the wallet's row
 # closed    the node said that nothing more will be spent of it; nothing is held
-# released  nothing was heard until hold_until_ms and the hold was given back
+# released  nothing was heard until hold_until_ms, or it never reached its node: the hold was given
+#           back
+# heard     the node has spoken of it; stated_at_ms: when an answer last stated it, until then
 lease = Table(
     "lease",
     metadata,
@@ -20,6 +22,9 @@ lease = Table(
     Column("hold_until_ms", BigInteger, nullable=False),
     Column("state", Text, nullable=False),
     Column("ended_at_ms", BigInteger),
+    Column("heard", Integer, nullable=False, server_default="1"),
+    Column("stated_at_ms", BigInteger, nullable=False, server_default="0"),
+    CheckConstraint("heard IN (0, 1)", name="lease_heard"),
     CheckConstraint("amount > 0", name="lease_amount"),
     CheckConstraint("settled BETWEEN 0 AND amount", name="lease_settled"),
     CheckConstraint("state IN ('open', 'closed', 'released')", name="lease_state"),

@@ -250,3 +250,18 @@ def test_a_container_that_was_removed_is_charged_to_the_last_durable_tick(tmp_pa
 
         assert site.observed() == {A: ("exited", "container_lost")}
         assert site.run_of(A).finished_at_ms == began_at_ms
+
+
+def test_gpus_wait_for_their_usage_to_be_closed_however_long_that_takes(tmp_path: Path) -> None:
+    with node(tmp_path, gpus=1) as site:
+        site.want(order(A, accelerators=1))
+        site.run_pass()
+        site.want(order(A, accelerators=1, phase="absent"))
+        site.run_pass()
+        site.run_pass()
+
+        site.tick(24 * 3_600_000)
+        site.run_pass()
+
+        assert set(site.claims().values()) == {A}
+        assert site.run_of(A).phase == "exited"

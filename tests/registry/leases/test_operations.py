@@ -1,13 +1,16 @@
 """Holds follow leases, and leases follow money."""
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from msgspec import structs
 
-from protocol.lease import Lease
+from protocol.lease import LEASES_MAX, Lease
 from protocol.usage import Heartbeat
 from registry.leases.operations import (
+    UNHEARD_MS,
     close,
+    give_back_unheard,
     grant_first,
     grant_for_node,
     idle_by_node,
@@ -207,3 +210,50 @@ def test_what_a_node_needs_for_nothing_else_is_told_beyond_an_hour_of_its_work(
 def replace_life(lease: Lease, by_ms: int) -> Lease:
     """The lease, its life changed by so much."""
     return structs.replace(lease, expires_in_ms=lease.expires_in_ms + by_ms)
+
+
+def test_a_lease_that_never_reached_its_node_is_given_back(databases: Databases) -> None:
+    with books(databases) as database, database.unit() as db:
+        lease_id = _leased(db)
+
+        assert _unheard(db, now_ms=UNHEARD_MS) == 0
+        assert get_balance(db, "t_1").held == 4 * UNIT
+        assert _unheard(db, now_ms=UNHEARD_MS + 1) == 1
+
+        assert get_balance(db, "t_1").held == 0
+        lease = find_lease(db, lease_id)
+        assert lease is not None
+        assert lease.state == "released"
+
+
+def test_a_lease_that_its_node_once_spoke_of_waits_for_its_close(databases: Databases) -> None:
+    with books(databases) as database, database.unit() as db:
+        lease_id = _leased(db)
+
+        assert _unheard(db, mentioned={lease_id}, now_ms=5) == 0
+        assert _unheard(db, now_ms=HOLD_MS - 1) == 0
+
+        assert get_balance(db, "t_1").held == 4 * UNIT
+
+
+def test_a_lease_that_is_stated_again_may_still_reach_its_node(databases: Databases) -> None:
+    with books(databases) as database, database.unit() as db:
+        lease_id = _leased(db)
+
+        assert _unheard(db, stated={lease_id}, now_ms=UNHEARD_MS + 1) == 0
+        assert _unheard(db, now_ms=UNHEARD_MS + 2) == 0
+        assert _unheard(db, now_ms=2 * UNHEARD_MS + 2) == 1
+
+
+def test_a_node_that_speaks_of_as_many_leases_as_fit_may_know_more(databases: Databases) -> None:
+    with books(databases) as database, database.unit() as db:
+        _leased(db)
+
+        assert _unheard(db, mentioned=range(100, 100 + LEASES_MAX), now_ms=HOLD_MS) == 0
+
+
+def _unheard(
+    db: Db, *, mentioned: Collection[int] = (), stated: Collection[int] = (), now_ms: int
+) -> int:
+    """How many leases a call gives back."""
+    return give_back_unheard(db, "n_1", mentioned=mentioned, stated=stated, now_ms=now_ms)
