@@ -6,7 +6,7 @@ RUN := .venv/bin/python -m
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test venv assets lint format wheel
+.PHONY: demo test venv assets lint format wheel simulate
 .DELETE_ON_ERROR:
 
 demo:
@@ -22,6 +22,10 @@ test:
 venv: .venv/.complete
 
 assets: web/static/vendor/.complete
+
+# Many seeds of the simulation; SEED is the first of them.
+simulate: venv
+	.venv/bin/outstation simulate --seed $(or $(SEED),1) --seeds $(or $(SEEDS),100)
 
 wheel: venv assets
 	$(RUN) pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .

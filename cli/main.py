@@ -7,6 +7,7 @@ import click
 from cli import show
 from cli.commands import COMMANDS
 from cli.exits import Stopped
+from cli.simulate import simulate
 from protocol import __version__
 from protocol.exits import INTERRUPTED, usage_object, wants_json
 
@@ -17,7 +18,7 @@ def outstation() -> None:
     """Launch workloads on edge GPUs, call models and see what they cost."""
 
 
-for command in COMMANDS:
+for command in (*COMMANDS, simulate):
     outstation.add_command(command)
 
 

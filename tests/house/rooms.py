@@ -13,13 +13,15 @@ def words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-SIDES = ("protocol", "web", "agent", "registry", "cli")
+# simulation runs both sides in one process; it stands above them, and neither knows of it.
+SIDES = ("protocol", "web", "agent", "registry", "cli", "simulation")
 MAY_IMPORT_SIDES: dict[str, frozenset[str]] = {
     "protocol": frozenset({"protocol"}),
     "web": frozenset({"protocol", "web"}),
     "agent": frozenset({"protocol", "web", "agent"}),
     "registry": frozenset({"protocol", "web", "registry"}),
     "cli": frozenset({"protocol", "cli"}),
+    "simulation": frozenset({"protocol", "agent", "registry", "simulation"}),
 }
 
 ROOMS: dict[str, tuple[str, ...]] = {
@@ -169,10 +171,11 @@ WORLDLY_METHODS = words(
 )
 # Where dates are shown, and where a library of signed requests takes nothing else.
 DATETIME_HOMES = frozenset({"web/format.py", "protocol/http_signature.py"})
-# Where a request or a background work ends; and a thread that hands errors on to its caller.
+# Where a request or a background work ends; a thread that hands errors on to its caller; and the
+# simulation, for which whatever breaks is a finding.
 CATCH_ALL_HOMES = words(
     """agent/server/problems.py registry/server/problems.py agent/background.py registry/jobs.py
-    agent/drivers/driver_thread.py"""
+    agent/drivers/driver_thread.py simulation/world.py"""
 )
 
 
@@ -224,7 +227,7 @@ HOMES: dict[str, Home] = {
     "httpx": Home("httpx", ("agent/*/client.py", "registry/*/client.py", "cli/")),
     "jinja2": Home("Jinja2", ("web/", "agent/server/", "agent/dashboard/routes.py")),
     "markupsafe": Home("Jinja2", ("web/",)),
-    "msgspec": Home("msgspec", ("protocol/", "web/", "agent/", "registry/", "cli/")),
+    "msgspec": Home("msgspec", ("protocol/", "web/", "agent/", "registry/", "cli/", "simulation/")),
     "psutil": Home("psutil", ("agent/drivers/",), single=True),
     "psycopg": Home("psycopg", ("registry/store/",)),
     "pynvml": Home("nvidia-ml-py", ("agent/drivers/",), single=True),
@@ -256,4 +259,5 @@ EXTRA_OF_SIDE: dict[str, tuple[str, ...]] = {
     "cli": (),
     "agent": ("agent",),
     "registry": ("registry",),
+    "simulation": ("agent", "registry"),
 }
