@@ -128,16 +128,3 @@ class ModelList(msgspec.Struct, frozen=True):
 
     data: tuple[Model, ...] = ()
     request_id: str = ""
-
-
-class ReceiptBundle(msgspec.Struct, frozen=True):
-    """Receipts of an allocation with the keys to check them by, as saved to a file.
-
-    receipts      C2SP tlog-proof texts
-    log_vkey      verifier key of the node's usage log
-    witness_vkey  verifier key of the registry, which cosigned it
-    """
-
-    receipts: tuple[str, ...]
-    log_vkey: str
-    witness_vkey: str

@@ -13,7 +13,7 @@ from cli import show
 from cli.answers import Allocation, Balance, Me, Shape
 from cli.client import Client
 from cli.exits import stopped
-from cli.receipts import receipts, verify
+from cli.receipts import statement, verify
 from cli.session import checked_session, forget_session, read_session, save_session
 from cli.show import json_option
 
@@ -236,7 +236,7 @@ COMMANDS = (
     release,
     models,
     balance,
-    receipts,
+    statement,
     verify,
 )
 

@@ -69,6 +69,7 @@ from registry.sites.queries import list_site_ids
 from registry.sites.views import EXTENSION as SITES
 from registry.sites.views import SiteSources
 from registry.sites.views import pages as sites_pages
+from registry.statements.api import api as statements_api
 from registry.store.database import Database, Db
 from registry.store.migrate import check_schema
 from registry.sync.api import EXTENSION as SYNC
@@ -99,6 +100,7 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     payment_events_api,
     usage_pages,
     usage_api,
+    statements_api,
     allocations_pages,
     allocations_api,
     gateway_api,

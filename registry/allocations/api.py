@@ -3,9 +3,7 @@
 from flask import Blueprint, current_app, request
 from flask.typing import ResponseReturnValue
 
-from protocol.checkpoint import log_origin, witness_name
-from protocol.note import TYPE_COSIGNATURE, verifier_key
-from protocol.signing import public_bytes
+from protocol.checkpoint import log_origin
 from registry.allocations import operations, queries
 from registry.allocations.answers import AllocationAnswer, allocation_answer, shape_answer
 from registry.allocations.filter import read_filter
@@ -18,8 +16,7 @@ from registry.server.idempotency import Kept, once, sent_key
 from registry.server.session import actor, db, new_id, now_ms, with_api_key
 from registry.server.settings import settings
 from registry.tenants.roles import not_found, require
-from registry.usage.operations import receipts_of
-from registry.usage.queries import find_log, list_costs
+from registry.usage.queries import list_costs
 
 LISTED_MAX = 200
 
@@ -76,31 +73,6 @@ def release_allocation(allocation_id: str) -> ResponseReturnValue:
         kept = once(lambda: _released(allocation_id))
         answer = _whole(kept.body)
     return answered(answer, kept.status)
-
-
-@api.get("/api/v1/allocations/<allocation_id>/receipts")
-@with_api_key
-def list_receipts(allocation_id: str) -> ResponseReturnValue:
-    """Answer the proofs of what it used, and whose signatures they need."""
-    require(actor(), "receipt.view")
-    with db().reading():
-        seen = _seen(allocation_id)
-        receipts = receipts_of(db(), allocation_id)
-        epochs = sorted({cost.epoch for cost in list_costs(db(), owner_id=allocation_id)})
-        logs = [find_log(db(), seen.node_id, epoch) for epoch in epochs]
-    keys = {log.origin: verifier_key(log.origin, log.public_key) for log in logs if log is not None}
-    origin = log_origin(settings().domain, seen.node_id, epochs[-1]) if epochs else ""
-    witness = witness_name(settings().domain)
-    return answered(
-        {
-            "receipts": receipts,
-            "origin": origin,
-            "log_vkey": keys.get(origin, ""),
-            "log_vkeys": keys,
-            "witness_vkey": verifier_key(witness, public_bytes(settings().key), TYPE_COSIGNATURE),
-            "node": seen.node_name,
-        }
-    )
 
 
 def _listed(tab: str) -> list[SeenAllocation]:

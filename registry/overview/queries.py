@@ -1,8 +1,6 @@
 """SQL across rooms, for figures that more than one page shows."""
 
-from collections.abc import Iterable
-
-from sqlalchemy import func, literal, select, union_all
+from sqlalchemy import func, select
 
 from registry.store.database import Db
 from registry.store.tables.access import api_key
@@ -34,22 +32,6 @@ def use_by_key(db: Db, tenant_id: str) -> dict[str, tuple[int, int]]:
         .group_by(stream.c.owner_id)
     )
     return {row.owner_id: (int(row.end_ms), int(row.micros)) for row in rows}
-
-
-def names_of(db: Db, tenant_id: str, owner_ids: Iterable[str]) -> dict[str, str]:
-    """Return the names of the tenant's allocations and API keys, by id."""
-    wanted = sorted(set(owner_ids))
-    rows = db.rows(
-        union_all(
-            select(allocation.c.allocation_id.label("id"), allocation.c.name).where(
-                allocation.c.tenant_id == tenant_id, allocation.c.allocation_id.in_(wanted)
-            ),
-            select(api_key.c.api_key_id, literal("Key ").concat(api_key.c.name)).where(
-                api_key.c.tenant_id == tenant_id, api_key.c.api_key_id.in_(wanted)
-            ),
-        )
-    )
-    return {row.id: row.name for row in rows}
 
 
 def was_funded(db: Db, tenant_id: str) -> bool:

@@ -22,7 +22,7 @@ from registry.ledger.queries import LINES_MAX, get_balance, list_lines
 from registry.nodes.queries import list_nodes
 from registry.notices.queries import list_payers
 from registry.overview.operations import site_figures, troubled_nodes
-from registry.overview.queries import has_called, has_launched, names_of, was_funded
+from registry.overview.queries import has_called, has_launched, was_funded
 from registry.overview.search_hits import (
     ACTION_PAGES,
     HITS_PER_KIND,
@@ -48,6 +48,7 @@ from registry.server.page import shell
 from registry.server.paging import PAGE_ROWS, cursor, page_of
 from registry.server.session import actor, db, now_ms, signed_in
 from registry.sites.queries import list_site_ids, list_sites
+from registry.statements.queries import names_of
 from registry.tenants.queries import get_project, get_tenant
 from registry.tenants.roles import is_in_scope, may, not_found, require
 from registry.usage.queries import usage_by_day

@@ -137,16 +137,6 @@ def receipt_for(db: Db, node_id: str, index: int, *, epoch: int | None = None) -
     )
 
 
-def receipts_of(db: Db, owner_id: str) -> list[str]:
-    """Return the receipts that prove what an allocation or API key used: of each stream the first
-    and the last record, whose cumulative counts differ by all that lies between."""
-    return [
-        receipt_for(db, cost.node_id, index, epoch=cost.epoch)
-        for cost in queries.list_costs(db, owner_id=owner_id)
-        for index in sorted({cost.first_index, cost.last_index})
-    ]
-
-
 def subtree_lookup(db: Db, log: Log) -> Subtree:
     """Return the lookup of perfect subtrees of an accepted log."""
     return subtrees(

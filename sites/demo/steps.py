@@ -181,17 +181,19 @@ def show_bill(setting: Setting) -> str:
     setting.programs.wait_for(
         "Tokens on the bill", lambda: _has_tokens(_usage(setting)), at_most_s=60
     )
-    bundle = setting.folder / "receipts.json"
-    receipts = setting.outstation("receipts", setting.allocation_id, "--out", str(bundle))
-    verified = setting.outstation("verify", str(bundle))
-    if not verified["receipts"]:
-        raise DemoFailed("There is no receipt for the workload.")
+    saved = setting.folder / "statement.json"
+    month = time.strftime("%Y-%m", time.gmtime())
+    setting.outstation("statement", month, "--out", str(saved))
+    verified = setting.outstation("verify", str(saved))
+    spent = sum(one["charged_micros"] for one in _usage(setting))
+    if not verified["receipts"] or verified["total_micros"] != spent:
+        raise DemoFailed(f"The statement says {verified['total_micros']} micros, not {spent}.")
     report = setting.registry("ledger", "verify")
     if report["problems"]:
         raise DemoFailed(f"The ledger does not verify: {report['problems'][0]}")
     return (
-        f"{receipts['count']} receipts verified offline; ledger of {report['journals']} journals "
-        "sums to zero and repeats from the raw log"
+        f"Statement of {show_amount(spent)} verified offline by {verified['receipts']} receipts; "
+        f"ledger of {report['journals']} journals sums to zero and repeats from the raw log"
     )
 
 

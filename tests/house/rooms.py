@@ -75,6 +75,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "incidents",
         "notices",
         "sync",
+        "statements",
         "overview",
         "programme",
         "developers",

@@ -1,7 +1,7 @@
 """The `outstation` command against a running site: each command, its JSON, its exit code."""
 
-import base64
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,30 +72,27 @@ def test_a_workload_from_launch_to_verified_bill(
 
     assert terminal.asks("release", allocation_id, "--wait")["state"] == "released"
     site.wait_until_billed()
-    bundle = tmp_path / "receipts.json"
-    assert terminal.asks("receipts", allocation_id, "--out", str(bundle))["count"] > 0
-    assert terminal.asks("verify", str(bundle))["receipts"]
+    saved = tmp_path / "statement.json"
+    spent = site.show(allocation_id)["spent_micros"]
+    assert terminal.asks("statement", allocation_id, "--out", str(saved))["lines"] > 0
+    assert terminal.asks("verify", str(saved))["total_micros"] == spent
+    month = time.strftime("%Y-%m", time.gmtime())
+    assert terminal.asks("statement", month, "--out", str(saved))["total_micros"] >= spent
 
-    bundle.write_text(tampered(bundle.read_text()))
-    assert terminal.refused("verify", str(bundle)) == (exits.VERIFICATION, "verification_failed")
-    plain = terminal.types("verify", str(bundle))
+    saved.write_text(tampered(saved.read_text()))
+    assert terminal.refused("verify", str(saved)) == (exits.VERIFICATION, "verification_failed")
+    plain = terminal.types("verify", str(saved))
     assert plain.code == exits.VERIFICATION
     assert plain.err.startswith("Error: ")
+    assert terminal.refused("statement", "2001-01") == (exits.NOT_FOUND, "not_found")
 
 
-def tampered(bundle: str) -> str:
-    """The same file with ten times as much used, in the first receipt of a use."""
-    read = json.loads(bundle)
-    for number, receipt in enumerate(read["receipts"]):
-        extra = receipt.split("\n")[1].removeprefix("extra ")
-        entry = json.loads(base64.b64decode(extra))
-        if entry["k"] == "use":
-            entry["q"] *= 10
-            raw = json.dumps(entry, separators=(",", ":"), sort_keys=True).encode()
-            changed = receipt.replace(extra, base64.b64encode(raw).decode())
-            read["receipts"][number] = changed
-            return json.dumps(read)
-    raise AssertionError("there is no receipt of a use")
+def tampered(statement: str) -> str:
+    """The same file with a tenth of the charge in its first line."""
+    read = json.loads(statement)
+    read["lines"][0]["charged_micros"] //= 10
+    read["total_micros"] = sum(line["charged_micros"] for line in read["lines"])
+    return json.dumps(read)
 
 
 def test_who_and_what_and_how_much(site: Site, terminal: Terminal) -> None:

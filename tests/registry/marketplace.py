@@ -295,7 +295,8 @@ class Customer:
         page = self.browser.post("/access/api-keys", name="program", expires="never").text
         found = re.search(r'id="secret-value">(ok_[0-9a-z]+)<', page)
         assert found is not None, page
-        return Program(self.market.rig, found.group(1))
+        key_id = re.findall(r'id="key-(k_[0-9a-z]+)"', page)
+        return Program(self.market.rig, found.group(1), key_id[0] if key_id else "")
 
     def _place(self) -> tuple[str, str]:
         found = re.search(r'name="space" value="([^/"]+)/([^"]+)"', self.browser.get("/").text)
@@ -309,6 +310,7 @@ class Program:
 
     rig: Rig
     key: str
+    key_id: str = ""
 
     def get(self, path: str) -> TestResponse:
         return self.rig.app.test_client().get(path, base_url=BASE_URL, headers=self._headers())

@@ -7,19 +7,15 @@ from protocol.receipt import verify_receipt
 from protocol.refusal import Refusal
 from protocol.signing import public_bytes
 from protocol.usage import Heartbeat
-from registry.usage.operations import receipt_for, receipts_of
-from registry.usage.queries import list_costs
+from registry.usage.operations import receipt_for
 from tests.registry.recording import (
     DOMAIN,
     NODE_KEY,
     NOW_MS,
     REGISTRY_KEY,
     START_MS,
-    closed,
     desk,
-    minutes,
     node_with_lease,
-    opened,
 )
 from tests.services.databases import Databases
 
@@ -54,24 +50,3 @@ def test_there_is_no_receipt_beyond_the_log(databases: Databases) -> None:
         for node_id, index in (("n_1", 1), ("n_1", -1), ("n_2", 0)):
             with pytest.raises(Refusal, match="receipt_not_found"):
                 here.within(lambda db, name=node_id, at=index: receipt_for(db, name, at))
-
-
-def test_two_receipts_prove_what_an_allocation_used(databases: Databases) -> None:
-    with desk(databases) as here:
-        node = node_with_lease(here)
-        node.record(opened("a_1", "GPU-1"), *minutes(5, lease_id=1), closed(at_ms=NOW_MS))
-        here.take(node.batch())
-
-        proved = [
-            verify_receipt(
-                receipt,
-                node_key=public_bytes(NODE_KEY),
-                witness=witness_name(DOMAIN),
-                witness_key=public_bytes(REGISTRY_KEY),
-            )
-            for receipt in here.within(lambda db: receipts_of(db, "a_1"))
-        ]
-
-        assert [(one.index, one.record["cum"]) for one in proved] == [(1, 60_000), (5, 300_000)]
-        (cost,) = here.within(lambda db: list_costs(db, tenant_id="t_1"))
-        assert (cost.quantity, cost.first_index, cost.last_index) == (300_000, 1, 5)
