@@ -50,12 +50,3 @@ def count_until(
     if moment_ms <= begin_ms:
         return before
     return before + (after - before) * (moment_ms - begin_ms) // (end_ms - begin_ms)
-
-
-def count_from(moment_ms: int, *, begin_ms: int, end_ms: int, before: int, after: int) -> int:
-    """Return the cumulative count at `moment_ms`, rounded up: in the tenant's favour again."""
-    if moment_ms <= begin_ms:
-        return before
-    if end_ms <= moment_ms:
-        return after
-    return after - (after - before) * (end_ms - moment_ms) // (end_ms - begin_ms)

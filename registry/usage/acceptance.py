@@ -144,7 +144,9 @@ class _Rules:
                 stream = self._standing.streams.get(key)
                 if stream is None:
                     return False
-                now = reached.setdefault(key, Reached(stream.cumulative, stream.end_ms))
+                now = reached.setdefault(
+                    key, Reached(stream.cumulative, stream.end_ms, stream.begin_ms)
+                )
                 if not goes_on(records, case, now, latest_ms=self._latest_ms):
                     return False
                 spans += [(use, self._tally.rated(use), case) for use in joined(records)]
@@ -358,7 +360,8 @@ class _Rules:
 
 def _parts(span: list[UseEntry], line: _Line) -> list[UseEntry]:
     """Return a span as one record, or as it is where only a part of it may be charged."""
-    return joined(span) if is_due_whole(span, line.case.owner) else span
+    is_whole = is_due_whole(span, line.case.owner, line.stream.begin_ms)
+    return joined(span) if is_whole else span
 
 
 def _are_covered(spans: Iterable[tuple[UseEntry, int, Case]]) -> bool:

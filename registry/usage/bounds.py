@@ -1,7 +1,7 @@
 """What no honest node exceeds: how early, how late, how much, on which accelerators.
 
-A node keeps the registry's time to a few seconds, so what lies outside an allocation's life, as we
-know it, is not charged; what lies far outside is refused.  Nobody can measure from afar how many
+A node's clock may be off, its durations are not: since the launch no more time can have been used
+than went by here.  Nobody can measure from afar how many
 tokens were really made: here is only what no machine makes.
 """
 
@@ -17,7 +17,7 @@ AHEAD_MS_MAX = 300_000
 """How far an entry's time may lie ahead of our clock, or an opening's before its launch."""
 
 AHEAD_MS_CHARGED = 2_000
-"""How far ahead of our clock usage may end and still be charged."""
+"""By how much more time than went by here the usage of an allocation may be charged."""
 
 PER_S_MAX: Mapping[str, int] = {
     TOKENS_IN: 2_000_000,
@@ -48,6 +48,17 @@ def check_time(use: UseEntry, stream: Stream, opening: Opening) -> None:
     held_ms = use.end_ms - (begin_ms if begin_ms > opened_at_ms else opened_at_ms)
     if use.quantity > max(held_ms, 0) * len(opening.accelerators):
         raise LogRefused("over_capacity", "More time was counted than there was.")
+
+
+def time_max(owner: OwnerFact, since_ms: int) -> int | None:
+    """Return the most accelerator time a stream can have come to when it was taken in.
+
+    since_ms  when the stream began, by the node's clock; one of a later log begins after the launch
+    """
+    if owner.known_to_ms is None:
+        return None
+    begin_ms = max(owner.since_ms, since_ms - AHEAD_MS_MAX)
+    return max(owner.known_to_ms - begin_ms, 0) * owner.accelerator_count
 
 
 def check_reported(uuids: Sequence[str], owner: OwnerFact) -> None:

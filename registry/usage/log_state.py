@@ -116,8 +116,9 @@ class OwnerFact:
 
     sku               the only one its owner may use; None for an API key, which may use any model
     accelerator_count how many it was sold
-    since_ms          when it was asked for: nothing is charged before
+    since_ms          when it was asked for: nothing can have been used before
     released_at_ms    when its release was asked for: nothing is charged from then on
+    known_to_ms       by our clock, how far time can have gone when its usage was taken in
     reported          accelerators registered with its node; None where that is not known any more
     """
 
@@ -127,6 +128,7 @@ class OwnerFact:
     accelerator_count: int = 0
     since_ms: int = 0
     released_at_ms: int | None = None
+    known_to_ms: int | None = None
     reported: frozenset[str] | None = None
 
 

@@ -272,11 +272,11 @@ def _add_hour(hours: dict[Key, HourSum], key: Key, hour: HourSum) -> None:
 
 
 def owner_at(fact: OwnerFact, at_ms: int) -> OwnerFact:
-    """Return who pays as it counted at a moment: a release that lay ahead was not one yet, and
-    what lies ahead of our clock is not charged."""
-    if fact.released_at_ms is not None and fact.released_at_ms <= at_ms:
-        return fact
-    return replace(fact, released_at_ms=at_ms + AHEAD_MS_CHARGED)
+    """Return who pays as it counted at a moment: a release that lay ahead was not one yet."""
+    known_to_ms = at_ms + AHEAD_MS_CHARGED
+    if fact.released_at_ms is not None and fact.released_at_ms > at_ms:
+        return replace(fact, released_at_ms=None, known_to_ms=known_to_ms)
+    return replace(fact, known_to_ms=known_to_ms)
 
 
 def _sums(journal: Journal) -> dict[str, int]:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from protocol.clock import HOUR_MS
+from protocol.usage import TIME_METERS
+from registry.usage.bounds import time_max
 from registry.usage.entries import UseEntry
 from registry.usage.log_state import LeaseStanding, Opening, OwnerFact, StreamKey
 
@@ -30,6 +32,7 @@ class Reached:
 
     cumulative: int
     end_ms: int
+    since_ms: int
 
 
 def goes_on(uses: Sequence[UseEntry], case: Case, reached: Reached, *, latest_ms: int) -> bool:
@@ -42,7 +45,7 @@ def goes_on(uses: Sequence[UseEntry], case: Case, reached: Reached, *, latest_ms
         before[0] != reached.cumulative
         or before[1:] != counts[:-1]
         or last_ms > latest_ms
-        or not is_due_whole(uses, case.owner)
+        or not is_due_whole(uses, case.owner, reached.since_ms)
     ):
         return False
     opening = case.opening
@@ -61,12 +64,13 @@ def goes_on(uses: Sequence[UseEntry], case: Case, reached: Reached, *, latest_ms
     return True
 
 
-def is_due_whole(uses: Sequence[UseEntry], owner: OwnerFact) -> bool:
-    """Whether all of these records lie within the time that may be charged."""
+def is_due_whole(uses: Sequence[UseEntry], owner: OwnerFact, since_ms: int) -> bool:
+    """Whether all of these records of a stream that began at `since_ms` may be charged."""
     ends_ms = owner.released_at_ms
     if ends_ms is not None and max(use.end_ms for use in uses) > ends_ms:
         return False
-    return not owner.since_ms or min(use.begin_ms for use in uses) >= owner.since_ms
+    most = time_max(owner, since_ms) if uses[0].meter in TIME_METERS else None
+    return most is None or uses[-1].cumulative <= most
 
 
 def joined(uses: Sequence[UseEntry]) -> list[UseEntry]:

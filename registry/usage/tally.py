@@ -4,10 +4,12 @@ from dataclasses import dataclass, field
 
 from protocol.clock import hour_of
 from protocol.price import charge
+from protocol.usage import TIME_METERS
 from registry.ledger.postings import UsageCharge, site_share
 from registry.log_events.given_back import GivenBack
-from registry.rating.charge import CLASSES, count_from, count_until, divided
+from registry.rating.charge import CLASSES, count_until, divided
 from registry.rating.price_book import PriceBook
+from registry.usage.bounds import time_max
 from registry.usage.entries import Used
 from registry.usage.log_state import LeaseStanding, OwnerFact, Stream, StreamKey
 
@@ -77,7 +79,7 @@ class Tally:
         use    one record, or several of one stream, lease and hour joined
         rated  what it comes to
         """
-        due = self._due(use, rated, owner) if lease.state == "open" else 0
+        due = self._due(use, rated, owner, stream) if lease.state == "open" else 0
         borne = divided(rated=rated, due=due, remaining=lease.amount - lease.settled)
         charged = borne.charged
         share = site_share(
@@ -160,19 +162,17 @@ class Tally:
         hour.rated += rated
         hour.charged += charged
 
-    def _due(self, use: Used, rated: int, owner: OwnerFact) -> int:
-        """Return what of `rated` came between launch and release of its allocation."""
+    def _due(self, use: Used, rated: int, owner: OwnerFact, stream: Stream) -> int:
+        """Return what of `rated` came before the release of its allocation, and can have come."""
         before, after = use.cumulative - use.quantity, use.cumulative
         begin_ms, end_ms = use.begin_ms, use.end_ms
-        since = count_from(
-            owner.since_ms, begin_ms=begin_ms, end_ms=end_ms, before=before, after=after
-        )
         until = count_until(
             owner.released_at_ms, begin_ms=begin_ms, end_ms=end_ms, before=before, after=after
         )
-        if (since, until) == (before, after):
+        most = time_max(owner, stream.begin_ms) if use.meter in TIME_METERS else None
+        if most is not None and most < until:
+            until = max(most, before)
+        if until == after:
             return rated
-        if until <= since:
-            return 0
         price = self._prices.price_at(use.sku, use.meter, use.begin_ms)
-        return charge(price, before=since, after=until)
+        return charge(price, before=before, after=until)

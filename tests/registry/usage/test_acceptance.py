@@ -283,11 +283,16 @@ def test_attack_47_a_record_of_more_than_any_node_could_do_is_refused() -> None:
         assert refused.value.code == "quantity_implausible"
 
 
-def test_time_before_the_launch_is_not_charged() -> None:
-    whole, before = minutes(1, lease_id=1), START_MS + MINUTE_MS // 2
+def test_no_more_time_is_charged_than_went_by_since_the_launch() -> None:
+    launched_ms = START_MS - 299_000
+    uses = minutes(1, lease_id=1)
 
-    _, _, tally = _accept([opened("a_1", "GPU-1"), *whole], since_ms=before)
-    _, _, full = _accept([opened("a_1", "GPU-1"), *whole])
+    _, _, tally = _accept(
+        [opened("a_1", "GPU-1"), *uses],
+        since_ms=launched_ms,
+        known_to_ms=launched_ms + MINUTE_MS // 2,
+    )
+    _, _, full = _accept([opened("a_1", "GPU-1"), *uses])
 
     assert tally.tenants["t_1"].charged == full.tenants["t_1"].charged // 2
     assert tally.tenants["t_1"].late == full.tenants["t_1"].charged - tally.tenants["t_1"].charged
@@ -333,10 +338,15 @@ def _accept(
     released_at_ms: int | None = None,
     counted_to_ms: int = 0,
     reported: frozenset[str] | None = None,
+    known_to_ms: int | None = None,
     granted_at_ms: int = 0,
 ) -> tuple[Accepted, Standing, Tally]:
     owner = replace(
-        OWNERS["a_1"], since_ms=since_ms, released_at_ms=released_at_ms, reported=reported
+        OWNERS["a_1"],
+        since_ms=since_ms,
+        released_at_ms=released_at_ms,
+        known_to_ms=known_to_ms,
+        reported=reported,
     )
     standing = Standing(
         owners=OWNERS | {"a_1": owner},
