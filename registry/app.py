@@ -57,6 +57,9 @@ from registry.payment_events.api import Webhooks
 from registry.payment_events.api import api as payment_events_api
 from registry.payments.provider import Payments
 from registry.payouts.sender import PayoutSender
+from registry.payouts.views import EXTENSION as EARNINGS
+from registry.payouts.views import EarningsTerms
+from registry.payouts.views import pages as payouts_pages
 from registry.server.application import Application, new_application
 from registry.server.page import ShellSources
 from registry.server.session import Actor, Asked, Frame
@@ -99,6 +102,7 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     auto_top_up_pages,
     payment_events_api,
     usage_pages,
+    payouts_pages,
     usage_api,
     statements_api,
     allocations_pages,
@@ -148,6 +152,7 @@ def create_app(
             SEVERITIES: severities_by_node,
             MARKET: lambda db: market(db, demo=config.demo),
             SYNC: sync_policy(config, settings),
+            EARNINGS: EarningsTerms(config.site_share_basis_points),
             CARDS: cards_of(config, payments),
             WEBHOOKS: webhooks_of(config, payments),
         }

@@ -97,6 +97,19 @@ def payment_badge(state: str) -> Badge:
     return _PAYMENT.get(state, Badge("neutral", state))
 
 
+_PAYOUT = {
+    "pending": Badge("info", "On its way"),
+    "sent": Badge("ok", "Paid"),
+    "failed": Badge("bad", "Failed"),
+    "reversed": Badge("warn", "Came back"),
+}
+
+
+def payout_badge(state: str) -> Badge:
+    """Return the badge of a payout to a site."""
+    return _PAYOUT.get(state, Badge("neutral", state))
+
+
 def allocation_badge(state: str) -> Badge:
     """Return the badge of an allocation's state."""
     return _ALLOCATION.get(state, Badge("neutral", state))

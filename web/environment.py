@@ -38,6 +38,7 @@ def equip(
         key_badge=badges.key_badge,
         severity_badge=badges.severity_badge,
         balance_badge=badges.balance_badge,
+        payout_badge=badges.payout_badge,
         payment_badge=badges.payment_badge,
         series_json=series_json,
     )

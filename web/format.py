@@ -162,6 +162,11 @@ def utc_date(at_ms: int) -> str:
     return f"{_utc(at_ms):%-d %b %Y}"
 
 
+def utc_month(at_ms: int) -> str:
+    """Return the month: "November 2026"."""
+    return f"{_utc(at_ms):%B %Y}"
+
+
 def utc_clock(at_ms: int) -> str:
     """Return the time of day with its zone: "15:38:07 UTC"."""
     return f"{_utc(at_ms):%H:%M:%S} UTC"
@@ -289,6 +294,7 @@ FILTERS: dict[str, Callable[..., str | int]] = {
     "until": until,
     "utc_iso": utc_iso,
     "utc_date": utc_date,
+    "utc_month": utc_month,
     "utc_clock": utc_clock,
     "utc_minute": utc_minute,
     "utc_second": utc_second,

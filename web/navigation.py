@@ -12,6 +12,7 @@ SITE_ROLES = frozenset({"site_operator", "site_owner"})
 PLATFORM_ROLES = frozenset({"platform_admin"})
 EVERYBODY = TENANT_ROLES | SITE_ROLES | PLATFORM_ROLES
 OPERATORS = SITE_ROLES | PLATFORM_ROLES
+OWNERS = frozenset({"site_owner"}) | PLATFORM_ROLES
 LAUNCHERS = frozenset({"owner", "admin", "member"})
 
 
@@ -72,6 +73,7 @@ _ROWS = (
         EVERYBODY,
         (("Balance", "/billing"), ("Ledger", "/billing/ledger"), ("Payments", "/billing/payments")),
     ),
+    _Row("Money", "Site earnings", "/site-owner", "bolt", OWNERS),
     _Row("Access", "Keys", "/access/api-keys", "key", EVERYBODY),
     _Row(
         "Operate",

@@ -44,6 +44,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "billing.view": _READERS | _HOSTS | {"api_inference"},
     "billing.top_up": _MONEY,
     "receipt.view": _READERS | _HOSTS,
+    "earnings.view": frozenset({"site_owner"}),
     "site.create": _HOSTS,
     "site.view": _HOSTS | {"api_compute"},
     "node.create": _HOSTS,

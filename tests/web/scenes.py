@@ -8,6 +8,7 @@ from tests.web import sample_pages as pages
 from tests.web.sample_forms import FORM_SCENES
 from tests.web.sample_parts import BANNERS, NO_FUNDS, NOW_MS, shell, workload
 from tests.web.sample_payments import PAYMENT_SCENES
+from tests.web.sample_payouts import PAYOUT_SCENES
 from web.view_models.billing import LedgerPage
 from web.view_models.nodes import NodeKeysPage
 from web.view_models.overview import SearchPage
@@ -32,7 +33,8 @@ Scenes = Iterator[tuple[str, Scene]]
 
 def scenes() -> dict[str, Scene]:
     """Return every page in every sample state by name."""
-    forms = {name: Scene(*scene) for name, scene in (FORM_SCENES | PAYMENT_SCENES).items()}
+    more = FORM_SCENES | PAYMENT_SCENES | PAYOUT_SCENES
+    forms = {name: Scene(*scene) for name, scene in more.items()}
     return {**dict(_overview()), **dict(_workloads()), **dict(_nodes()), **dict(_money()), **forms}
 
 

@@ -47,6 +47,7 @@ sku.list              x     x      x      x      x          x           x       
 billing.view          x     x      x      x      x          x           x           x            x
 billing.top_up        x     x      x      .      .          .           .           .            .
 receipt.view          x     x      x      x      x          x           x           x            .
+earnings.view         .     .      .      .      .          .           x           .            .
 site.create           .     .      .      .      .          x           x           .            .
 site.view             .     .      .      .      .          x           x           x            .
 node.create           .     .      .      .      .          x           x           .            .
