@@ -1,6 +1,6 @@
 """A site's month as its page shows it: the answer first, then every step that leads to it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from protocol.clock import DAY_MS, HOUR_MS
@@ -11,12 +11,16 @@ from registry.payouts.earnings import Earning, Sums, forecast, sold_percent, sum
 from registry.payouts.months import Month
 from web.format import count, money, plural, utc_month
 from web.view_models.parts import Chart, FieldError, Form, Series
-from web.view_models.payouts import NodeEarningRow, WaterfallStep, WhatIf
+from web.view_models.payouts import HeatRow, NodeEarningRow, WaterfallStep, WhatIf
 
 HOURS_PER_MONTH = 730
 PERCENT = 100
 WH_PER_KWH = 1_000
 SOLD_USUAL = "50"
+WEEKDAYS = ("Mondays", "Tuesdays", "Wednesdays", "Thursdays", "Fridays", "Saturdays", "Sundays")
+WEEK_DAYS = len(WEEKDAYS)
+EPOCH_WEEKDAY = 3
+"""The first of January 1970 was a Thursday: day 3 of a week that begins on Monday."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +175,50 @@ def day_chart(seen: MonthOf) -> Chart | None:
         times_ms=tuple(days),
         series=tuple(series),
     )
+
+
+def heat(sold_ms: Mapping[int, int], offers: Sequence[Offer], seen: MonthOf) -> tuple[HeatRow, ...]:
+    """Return how much was sold by hour of the day and weekday; nothing where nothing was sold.
+
+    sold_ms  GPU time by hour edge
+    """
+    if not sold_ms:
+        return ()
+    end_ms = min(seen.now_ms, seen.month.end_ms)
+    sold: dict[tuple[int, int], int] = {}
+    offered: dict[tuple[int, int], int] = {}
+    for hour_ms in range(seen.month.begin_ms, end_ms, HOUR_MS):
+        place = (hour_ms % DAY_MS // HOUR_MS, (hour_ms // DAY_MS + EPOCH_WEEKDAY) % WEEK_DAYS)
+        could = sum(
+            one.gpus * max(min(hour_ms + HOUR_MS, end_ms) - max(hour_ms, one.begin_ms), 0)
+            for one in offers
+        )
+        sold[place] = sold.get(place, 0) + sold_ms.get(hour_ms, 0)
+        offered[place] = offered.get(place, 0) + could
+    return tuple(
+        HeatRow(
+            hour,
+            tuple(
+                sold_percent(sold.get((hour, day), 0), offered_ms=offered.get((hour, day), 0))
+                for day in range(WEEK_DAYS)
+            ),
+        )
+        for hour in range(DAY_MS // HOUR_MS)
+    )
+
+
+def heat_words(rows: Sequence[HeatRow]) -> str:
+    """Return the busiest hour of the week in one sentence; nothing where there is none."""
+    found = [
+        (percent, -row.hour, -day)
+        for row in rows
+        for day, percent in enumerate(row.percents)
+        if percent is not None
+    ]
+    if not found:
+        return ""
+    percent, hour, day = max(found)
+    return f"Most was sold on {WEEKDAYS[-day]} at {-hour:02d}:00 UTC: {percent} %."
 
 
 def what_if(

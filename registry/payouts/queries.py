@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Row, case, func, select, text, update
 
 from protocol.clock import DAY_MS
+from protocol.usage import GPU_MS
 from registry.ledger.account_names import site_hold
 from registry.payouts.earnings import StreamDay, StreamKey
 from registry.payouts.sender import PayoutOrder
@@ -246,6 +247,24 @@ def charged_by_step(
         )
         for row in rows
     ]
+
+
+def gpu_time_by_hour(
+    db: Db, node_ids: Collection[str], *, from_ms: int, to_ms: int
+) -> dict[int, int]:
+    """Return the GPU time that was sold in each hour of a time, hours without any left out."""
+    at = usage_hour.c
+    rows = db.rows(
+        select(at.hour_ms, func.sum(at.quantity).label("quantity"))
+        .where(
+            at.node_id.in_(sorted(node_ids)),
+            at.meter == GPU_MS,
+            at.hour_ms >= from_ms,
+            at.hour_ms < to_ms,
+        )
+        .group_by(at.hour_ms)
+    )
+    return {int(row.hour_ms): int(row.quantity) for row in rows}
 
 
 def set_right_between(db: Db, site_id: str, *, from_ms: int, to_ms: int) -> int:

@@ -23,6 +23,8 @@ from registry.payouts.figures import (
     answer,
     day_chart,
     forecast_of,
+    heat,
+    heat_words,
     node_rows,
     percent_words,
     waterfall,
@@ -204,6 +206,7 @@ def _earnings_page(asked: Asked) -> EarningsPage:
     typed = Form({name: request.args.get(name, "") for name in ("price", "sold", "tariff")})
     scope = None if actor().is_platform_admin else actor().tenant_id
     is_past = month < month_of(now_ms())
+    hours = heat(_sold_by_hour(asked), asked.offers, seen)
     return EarningsPage(
         now_ms=now_ms(),
         month_at_ms=month.begin_ms,
@@ -225,12 +228,23 @@ def _earnings_page(asked: Asked) -> EarningsPage:
             price_micros=_usual_price(asked),
         ),
         chart=day_chart(seen),
+        heat=hours,
+        heat_words=heat_words(hours),
         forecast_micros=forecast_of(seen) if seen.sums.charged else None,
         before_url=Asked(asked.site, month.before, ()).url(PATH),
         after_url=Asked(asked.site, month.following, ()).url(PATH) if is_past else "",
         usage_url=usage_url,
         csv_url=asked.url(f"{PATH}/statement"),
         json_url=asked.url(f"{PATH}/statement", **{"as": "json"}),
+    )
+
+
+def _sold_by_hour(asked: Asked) -> dict[int, int]:
+    return queries.gpu_time_by_hour(
+        db(),
+        [one.node_id for one in asked.offers],
+        from_ms=asked.month.begin_ms,
+        to_ms=asked.month.end_ms,
     )
 
 

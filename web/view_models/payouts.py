@@ -80,10 +80,22 @@ class WhatIf:
 
 
 @dataclass(frozen=True, slots=True)
+class HeatRow:
+    """An hour of the day: how much was sold in it on each weekday, Monday first, in percent.
+
+    percents  None where no such hour has passed
+    """
+
+    hour: int
+    percents: tuple[int | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class EarningsPage:
     """GET /site-owner?site=…&month=….
 
     answer           the month in one sentence
+    heat             by hour of the day, or nothing where nothing was sold; heat_words says it
     forecast_micros  what an open month comes to at its pace, or None
     """
 
@@ -102,6 +114,8 @@ class EarningsPage:
     payouts: tuple[PayoutRow, ...]
     what_if: WhatIf
     chart: Chart | None = None
+    heat: tuple[HeatRow, ...] = ()
+    heat_words: str = ""
     forecast_micros: int | None = None
     before_url: str = ""
     after_url: str = ""
