@@ -21,7 +21,7 @@ LINK = re.compile(r"https?://\S+/login/confirm\S+")
 CODE = re.compile(r"\b[0-9]{6}\b")
 LIVE_MS = 30_000
 CHARGE = 2
-"""The cell of a table's row, after its head, that holds what was charged."""
+"""The cell of a usage record, after the head of its row, that holds what was charged."""
 
 WIDTH = "() => document.documentElement.scrollWidth - innerWidth"
 
@@ -120,8 +120,12 @@ class Browsing:
         """Go by links to the newest receipt of a workload; return what the ledger charged."""
         self.open("/billing")
         self.page.get_by_role("link", name="Ledger", exact=True).click()
-        rows = self.page.get_by_role("row").filter(has_text=name)
-        charged = sum(_micros(row.get_by_role("cell").nth(CHARGE)) for row in rows.all())
+        table = self.page.get_by_role("table", name="Ledger entries")
+        heads = [head.inner_text() for head in table.get_by_role("columnheader").all()]
+        # A phone shows one column of amounts with their sign, a wide window one per direction.
+        column = heads.index("Charged" if "Charged" in heads else "Amount") - 1
+        rows = table.get_by_role("row").filter(has_text=name)
+        charged = sum(_micros(row.get_by_role("cell").nth(column)) for row in rows.all())
         rows.first.get_by_role("link", name=re.compile("^Receipt")).click()
         expect(self.page.get_by_role("heading", name=re.compile("^Receipt"))).to_be_visible()
         return charged
@@ -152,7 +156,7 @@ class Browsing:
 
 
 def _micros(shown: Locator) -> int:
-    return int(Decimal(shown.inner_text().removeprefix("$")) * MICROS_PER_UNIT)
+    return int(Decimal(shown.inner_text().lstrip("\N{MINUS SIGN}$")) * MICROS_PER_UNIT)
 
 
 def found(pattern: re.Pattern[str], letter: str) -> str:
