@@ -1,10 +1,10 @@
 """What a node may do that is not the program: sell more than it holds, write what is not so."""
 
+from collections.abc import Callable, Mapping
 from random import Random
 
 import msgspec
 
-from agent.leases.queries import list_open_leases
 from agent.store.database import Db
 from agent.usage_log.operations import append
 from agent.usage_log.queries import list_all_streams
@@ -14,6 +14,7 @@ from protocol.sync import SyncAnswer
 from protocol.usage import TIME_METERS, Use
 from simulation.agent import Agent
 from simulation.timeline import Timeline
+from simulation.truth import LeaseRow
 
 TIMES = 3
 FORGED_PER_MILLE = 150
@@ -27,9 +28,13 @@ class Liar:
     records under leases that are not theirs as well.
     """
 
-    def __init__(self, chance: Random, timeline: Timeline) -> None:
+    def __init__(
+        self, chance: Random, timeline: Timeline, granted: Callable[[], Mapping[int, LeaseRow]]
+    ) -> None:
+        """Lie by `chance`.  granted: every lease there is, which it found out somehow"""
         self._chance = chance
         self._timeline = timeline
+        self._granted = granted
         self._leases: dict[int, Lease] = {}
         self._forges = chance.random() < 0.5
 
@@ -52,16 +57,14 @@ class Liar:
         ends = {
             key: end for key, end in list_all_streams(db).items() if key.meter not in TIME_METERS
         }
-        held = list_open_leases(db)
-        if not ends or not held:
+        if not ends:
             return False
         key = self._chance.choice(sorted(ends, key=lambda one: (one.owner, one.meter, one.sku)))
-        lease_ids = [lease.held.lease_id for lease in held]
-        lease_id = self._chance.choice([*lease_ids, max(lease_ids) - 1, max(lease_ids) + 1, 1])
         tenant = db.row(
             "SELECT tenant_id, project_id FROM call WHERE key_id = :key LIMIT 1", {"key": key.owner}
         )
-        if tenant is None or lease_id < 1:
+        lease_id = None if tenant is None else self._lease(tenant["tenant_id"])
+        if tenant is None or lease_id is None:
             return False
         end_ms = max(ends[key].last_end_ms, now_ms - now_ms % MINUTE_MS)
         quantity = self._chance.randrange(1, FORGED_TOKENS)
@@ -79,3 +82,19 @@ class Liar:
         )
         append(db, [forged])
         return True
+
+    def _lease(self, tenant_id: str) -> int | None:
+        """Return a lease: another node's of this tenant, another tenant's, or whichever."""
+        leases = self._granted()
+        mine = {lease.node_id for lease in leases.values() if lease.lease_id in self._leases}
+        groups = (
+            [
+                one.lease_id
+                for one in leases.values()
+                if one.tenant_id == tenant_id and one.node_id not in mine
+            ],
+            [one.lease_id for one in leases.values() if one.tenant_id != tenant_id],
+            list(leases),
+        )
+        found = self._chance.choice(groups)
+        return self._chance.choice(found) if found else None

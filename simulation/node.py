@@ -1,6 +1,6 @@
 """One node: a machine, its line, the program on it, and everything that befalls them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
@@ -27,6 +27,7 @@ from simulation.network import Link
 from simulation.people import People
 from simulation.setup import Setup
 from simulation.timeline import Timeline
+from simulation.truth import LeaseRow
 
 DOWN_MS_MAX = 8 * MINUTE_MS
 CALL_MS_MAX = 2 * MINUTE_MS
@@ -41,12 +42,13 @@ class Seen:
     started  a container is about to run
     answered an answer of the registry is about to be taken in
     taken    it was taken in
-    broken   a pass of the program failed in a way that none should
+    granted  returns every lease there is, for those that lie
     """
 
     started: Callable[["Node", Container], None]
     answered: Callable[["Node", SyncAnswer], None]
     taken: Callable[["Node", Taken], None]
+    granted: Callable[[], Mapping[int, LeaseRow]]
 
 
 class Node:
@@ -65,7 +67,7 @@ class Node:
         self.disturbed_until_ms = 0
         self.disturbed = False
         self.agent: Agent | None = None
-        self.liar = Liar(setup.chance(f"{name}/lies"), timeline) if lies else None
+        self.liar = Liar(setup.chance(f"{name}/lies"), timeline, seen.granted) if lies else None
         self._chance: Random = setup.chance(name)
         drift_ppm = self._chance.randint(-DRIFT_PPM_MAX, DRIFT_PPM_MAX)
         self.machine = Machine(

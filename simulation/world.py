@@ -109,7 +109,12 @@ class World:
         )
         self.people = People(self.centre, timeline, setup, told)
         self.watch.tenants = self.people.tenants
-        seen = Seen(started=self.watch.starts, answered=self.watch.hears, taken=self.watch.takes)
+        seen = Seen(
+            started=self.watch.starts,
+            answered=self.watch.hears,
+            taken=self.watch.takes,
+            granted=lambda: self.watch.ledger.leases,
+        )
         liars = set(self._chance.sample(range(setup.nodes), setup.liars))
         self.nodes = [
             Node(f"n{at}", timeline, setup, self.centre, seen, lies=at in liars)

@@ -12,6 +12,7 @@ from simulation.shorten import Case, outcome
 from simulation.world import Result
 
 EVERY = frozenset(FAULTS)
+NETWORK = frozenset({"loss", "partition", "delay", "duplication", "outage", "suspend", "drift"})
 NODES, HOURS = 3, 3
 ONE_RUN = "from simulation.report import simulated, known_faults as known\nimport json\n"
 ASKED = "seed=7, nodes=2, hours=2, faults=known()"
@@ -24,6 +25,13 @@ def test_every_rule_holds_under_all_faults_together(seed: int) -> None:
     assert (result.violated, result.what) == ("", ""), _why(result)
     assert result.entries > 50
     assert result.checks > 100
+
+
+@pytest.mark.parametrize("seed", range(51, 55))
+def test_while_every_node_is_there_honest_work_never_runs_over_its_leases(seed: int) -> None:
+    result = outcome(Case(seed, NODES, HOURS, NETWORK))
+
+    assert (result.violated, result.what) == ("", ""), _why(result)
 
 
 @pytest.mark.parametrize("seed", [31])

@@ -17,10 +17,15 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """One wrong version.  seeds: those that showed it first, tried first"""
+    """One wrong version.
+
+    seeds   those that showed it, tried first
+    faults  under which it shows; None for all of them together
+    """
 
     edits: tuple[Edit, ...]
     seeds: tuple[int, ...] = ()
+    faults: tuple[str, ...] | None = None
 
 
 def one(module: str, old: str, new: str, *seeds: int) -> Mutant:
@@ -38,11 +43,13 @@ MUTANTS: dict[str, Mutant] = {
         "registry.rating.charge",
         "charged = min(due, max(remaining, 0))",
         "charged = due",
+        2,
     ),
     "work under an ended lease is charged": one(
         "registry.usage.tally",
         'due = self._due(use, rated, owner) if lease.state == "open" else 0',
         "due = self._due(use, rated, owner)",
+        2,
     ),
     "a charge is taken off a hold twice": one(
         "registry.leases.operations",
@@ -63,6 +70,7 @@ MUTANTS: dict[str, Mutant] = {
         "registry.leases.queries",
         'lease.c.state == "open", lease.c.hold_until_ms <= now_ms',
         'lease.c.state == "open", lease.c.expires_at_ms <= now_ms',
+        2,
     ),
     "a hold is given back after a short silence": one(
         "registry.leases.terms",
@@ -70,7 +78,10 @@ MUTANTS: dict[str, Mutant] = {
         "return self.life_ms // 2",
     ),
     "a lease that never arrived is held for ever": one(
-        "registry.leases.operations", "    if not unheard:\n", "    if unheard is not None:\n"
+        "registry.leases.operations",
+        "    if not unheard:\n",
+        "    if unheard is not None:\n",
+        16,
     ),
     "a suspended tenant's leases are stated": one(
         "registry.leases.terms", 'return "suspended"', 'return ""'
@@ -79,10 +90,16 @@ MUTANTS: dict[str, Mutant] = {
         "registry.leases.terms", 'return "frozen" if available < 0 else ""', 'return ""'
     ),
     "a lease of another tenant is accepted": one(
-        "registry.usage.acceptance", "if lease.tenant_id != tenant_id:", "if not lease.tenant_id:"
+        "registry.usage.acceptance",
+        "if lease.tenant_id != tenant_id:",
+        "if not lease.tenant_id:",
+        3,
     ),
     "a lease of another node is accepted": one(
-        "registry.usage.acceptance", "if lease.node_id != self._node_id:", "if not lease.node_id:"
+        "registry.usage.acceptance",
+        "if lease.node_id != self._node_id:",
+        "if not lease.node_id:",
+        5,
     ),
     "a charge is rounded record by record": one(
         "protocol.price",
@@ -90,9 +107,9 @@ MUTANTS: dict[str, Mutant] = {
         "Micros((after - before) * price.num // price.den)",
     ),
     "a lease's life is counted from the answer": one(
-        "agent.sync.loop",
-        "            sent_boot_ms=sent_boot_ms,\n",
-        "            sent_boot_ms=received_boot_ms,\n",
+        "agent.sync.operations",
+        "sent_boot_ms=heard.sent_boot_ms",
+        "sent_boot_ms=heard.received_boot_ms",
     ),
     "a lease's life is not shortened by the drift": one(
         "agent.leases.gate", "DRIFT_PER_MILLE = 2\n", "DRIFT_PER_MILLE = 0\n"
@@ -106,11 +123,13 @@ MUTANTS: dict[str, Mutant] = {
         "agent.leases.gate",
         "confirmed = lease.boot_id == boot_id and not lease.recalled",
         "confirmed = not lease.recalled",
+        2,
     ),
     "a lease that is left out is kept": one(
         "agent.leases.queries",
         "UPDATE lease SET listed = 0, recalled = 1 WHERE",
         "UPDATE lease SET listed = 0, recalled = 0 WHERE",
+        2,
     ),
     "a lease is never closed": one(
         "agent.leases.operations",
@@ -125,16 +144,12 @@ MUTANTS: dict[str, Mutant] = {
     "nothing is set aside for work under way": Mutant(
         (
             Edit(
-                "agent.leases.till",
-                "reserved=Micros(held.reserved + worst)",
-                "reserved=Micros(held.reserved)",
+                "agent.metering.run_usage",
+                "return max((worst_case(price, quantity) for price in found if price), default=0)",
+                "return 0 * len([price for price in found if price])",
             ),
-            Edit(
-                "agent.leases.till",
-                "Reservation(held.lease_id, worst, None)",
-                "Reservation(held.lease_id, 0, None)",
-            ),
-        )
+        ),
+        faults=("loss", "partition"),
     ),
     "an older generation is taken for a newer": Mutant(
         (
@@ -147,7 +162,10 @@ MUTANTS: dict[str, Mutant] = {
         )
     ),
     "an answer to another call is taken": one(
-        "simulation.network", "return reply.nonce == nonce", "return reply.nonce is not None"
+        "simulation.network",
+        "return reply.nonce == nonce",
+        "return reply.nonce is not None",
+        9,
     ),
     "sleep is billed": one(
         "agent.metering.intervals",
@@ -155,16 +173,21 @@ MUTANTS: dict[str, Mutant] = {
         "Gap(last_ms, last_ms)",
     ),
     "sleep is billed to those that were not looked at": one(
-        "agent.metering.intervals", "if seen_ms >= gap.end_ms:", "if seen_ms >= 0:"
+        "agent.metering.intervals",
+        "if seen_ms >= gap.end_ms:",
+        "if seen_ms >= 0:",
+        6,
     ),
     "time is billed in which nobody saw the container": one(
         "agent.metering.run_usage",
         "return min(min(ends, default=seen_ms), now_ms)",
         "return min(min(ends, default=max(seen_ms, now_ms)), now_ms)",
+        3,
     ),
     "a GPU is handed on before its bill is closed": one(
         "agent.allocations.run",
         'return run.phase in ("exited", "absent") and (run.closed or run.ready_at_ms is None)',
         'return run.phase in ("exited", "absent")',
+        3,
     ),
 }

@@ -61,7 +61,8 @@ def main(name: str) -> None:
     mutant = MUTANTS[name]
     sys.meta_path.insert(0, ChangedFinder(mutant.edits))
     shorten = importlib.import_module("simulation.shorten")
-    faults = frozenset(importlib.import_module("simulation.setup").FAULTS)
+    every = importlib.import_module("simulation.setup").FAULTS
+    faults = frozenset(every if mutant.faults is None else mutant.faults)
     others = (seed for seed in range(1, SEEDS_MAX + 1) if seed not in mutant.seeds)
     tried = 0
     told: dict[str, object] = {"seed": None, "rule": None, "what": ""}
