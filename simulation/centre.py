@@ -4,6 +4,8 @@ import sqlite3
 from collections.abc import Callable
 from random import Random
 
+import msgspec
+
 from protocol.http_signature import AGE_MS_MAX, signed_answer_headers
 from protocol.refusal import Refusal, SignatureRefused
 from protocol.signing import Envelope, SigningKey, key_id, new_signing_key, public_bytes
@@ -123,15 +125,7 @@ class Centre:
             told.append(answer.desired)
         if stale is None:
             return answer
-        return SyncAnswer(
-            now_ms=answer.now_ms,
-            log=answer.log,
-            leases=answer.leases,
-            trust_keys=answer.trust_keys,
-            next_interval_ms=answer.next_interval_ms,
-            desired=stale,
-            key_set=answer.key_set,
-        )
+        return msgspec.structs.replace(answer, desired=stale)
 
     def _reply(self, letter: Letter, answer: SyncAnswer, now_ms: int) -> Reply:
         body = pack(answer)
