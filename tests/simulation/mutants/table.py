@@ -47,8 +47,8 @@ MUTANTS: dict[str, Mutant] = {
     ),
     "work under an ended lease is charged": one(
         "registry.usage.tally",
-        'due = self._due(use, rated, owner) if lease.state == "open" else 0',
-        "due = self._due(use, rated, owner)",
+        'if lease.state == "open" else 0',
+        "if lease.state else 0",
         2,
     ),
     "a charge is taken off a hold twice": one(
