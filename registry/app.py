@@ -35,6 +35,7 @@ from registry.drivers.bank_payouts import BankPayouts
 from registry.drivers.keyfile import read_key
 from registry.drivers.mail import OutboxMail, SmtpMail
 from registry.drivers.stripe_payments import StripePayments
+from registry.drivers.stripe_payouts import StripePayouts
 from registry.gateway.api import api as gateway_api
 from registry.gateway.operations import endpoints
 from registry.incidents.queries import list_open, severities_by_node
@@ -199,7 +200,7 @@ def mail_of(config: Config) -> Mail:
     return SmtpMail(smtp.host, smtp.port, smtp.security, sender, smtp.username, password)
 
 
-def payments_of(config: Config) -> Payments | None:
+def payments_of(config: Config) -> StripePayments | None:
     """Return the card processor, or None where none is set up.
 
     Refuses a key of the other mode than the configuration says: no test key where real money is
@@ -243,10 +244,17 @@ def webhooks_of(config: Config, payments: Payments | None) -> Webhooks:
     )
 
 
-def payout_senders() -> dict[str, PayoutSender]:
+def payout_senders(config: Config) -> dict[str, PayoutSender]:
     """Return who pays sites, by the name that destinations use."""
-    by_bank = BankPayouts()
-    return {by_bank.name: by_bank}
+    transfers = transfers_of(config)
+    senders: tuple[PayoutSender | None, ...] = (BankPayouts(), transfers)
+    return {sender.name: sender for sender in senders if sender is not None}
+
+
+def transfers_of(config: Config) -> StripePayouts | None:
+    """Return what pays sites at the card processor, or None where none is set up."""
+    payments = payments_of(config)
+    return None if payments is None else StripePayouts(payments, clock=wall_ms)
 
 
 def sync_policy(config: Config, settings: Settings) -> SyncPolicy:

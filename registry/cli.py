@@ -28,6 +28,7 @@ from registry.governing import GOVERNING, OF_SITES
 from registry.jobs import run_jobs
 from registry.money_commands import LEDGER, MONEY
 from registry.nodes.queries import list_nodes
+from registry.payment_commands import payment
 from registry.payout_commands import payout
 from registry.server.logs import set_up_logs
 from registry.store.database import Database, DatabaseAway
@@ -129,7 +130,7 @@ def verify(console_: Console, *, as_json: bool) -> None:
         sys.exit(VERIFICATION)
 
 
-for command in (*SET_UP, *MONEY, payout):
+for command in (*SET_UP, *MONEY, payment, payout):
     registry.add_command(command)
 for command in GOVERNING:
     organization.add_command(command)

@@ -211,7 +211,7 @@ def run_jobs(config: Config, *, holder: str) -> None:
     signal.signal(signal.SIGINT, end)
     database = Database(database_url(config))
     check_schema(database)
-    errands = (*payment_errands(payments_of(config)), *payout_errands(payout_senders()))
+    errands = (*payment_errands(payments_of(config)), *payout_errands(payout_senders(config)))
     duty = Duty(database, holder=holder, clock=wall_ms, errands=errands)
     try:
         while not stop.is_set():

@@ -38,7 +38,7 @@ def set_destination(
         operations.set_destination,
         site_id,
         Destination(sender, destination),
-        senders=payout_senders(),
+        senders=payout_senders(console_.config()),
         actor=console(),
         now_ms=now_ms(),
     )
@@ -52,7 +52,8 @@ def set_destination(
 @click.pass_obj
 def run(console_: Console, site_id: str | None, *, as_json: bool) -> None:
     """Make a payout for each site that has enough, at once."""
-    accounts = {name: sender.account for name, sender in payout_senders().items()}
+    senders = payout_senders(console_.config())
+    accounts = {name: sender.account for name, sender in senders.items()}
     made = console_.run(
         operations.start_payouts,
         accounts=accounts,

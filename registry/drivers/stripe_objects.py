@@ -9,6 +9,7 @@ from registry.payments.provider import Card, Dispute, Payment, Refund, Session, 
 
 TOP_UP_ID = "top_up_id"
 REFUND_KEY = "refund_key"
+PAYOUT_ID = "payout_id"
 """Names under which our own ids are written on Stripe's objects."""
 
 

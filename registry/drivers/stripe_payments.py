@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import stripe
 
 from registry.drivers.stripe_objects import (
+    PAYOUT_ID,
     REFUND_KEY,
     TOP_UP_ID,
     about,
@@ -268,6 +269,54 @@ class StripePayments:
             found: Any = self._client.v1.balance.retrieve()
         parts = (*found.available, *found.pending)
         return sum(one.amount for one in parts if one.currency == CURRENCY)
+
+    def transfer(self, payout_id: str, account: str, *, cents: int) -> str:
+        """Send money to a connected account; the same payout is sent once.  Return its id."""
+        with _said():
+            made = self._client.v1.transfers.create(
+                {
+                    "amount": cents,
+                    "currency": CURRENCY,
+                    "destination": account,
+                    "transfer_group": payout_id,
+                    "metadata": {PAYOUT_ID: payout_id},
+                },
+                {"idempotency_key": payout_id},
+            )
+        return made.id
+
+    def find_transfer(self, payout_id: str) -> str:
+        """Return the transfer of a payout, or nothing."""
+        with _said():
+            listed = self._client.v1.transfers.list({"transfer_group": payout_id, "limit": 1})
+        return listed.data[0].id if listed.data else ""
+
+    def find_payout_of(self, transfer_id: str) -> tuple[str, bool]:
+        """Return which payout a transfer is, and whether all of it was called back."""
+        found = _found(lambda: self._client.v1.transfers.retrieve(transfer_id))
+        return ("", False) if found is None else (found.transfer_group or "", found.reversed)
+
+    def find_reversed_transfer(self, transaction_id: str) -> str:
+        """Return the transfer that a movement called back, or nothing."""
+        transactions = self._client.v1.balance_transactions
+        found: Any = _found(lambda: transactions.retrieve(transaction_id, {"expand": ["source"]}))
+        source = None if found is None else found.source
+        if source is None or isinstance(source, str):
+            return ""
+        return id_of(getattr(source, "transfer", None))
+
+    def connected_cents(self, account: str) -> int:
+        """Return what a connected account holds that it may give back."""
+        with _said():
+            found: Any = self._client.v1.balance.retrieve({}, {"stripe_account": account})
+        return sum(one.amount for one in found.available if one.currency == CURRENCY)
+
+    def reverse_transfer(self, key: str, transfer_id: str, *, cents: int) -> None:
+        """Call money back from a connected account; the same key does it once."""
+        with _said():
+            self._client.v1.transfers.reversals.create(
+                transfer_id, {"amount": cents}, {"idempotency_key": key}
+            )
 
     def is_signed(self, body: bytes, signature: str) -> bool:
         """Whether a webhook's body was signed with one of the secrets, whenever that was."""

@@ -2,6 +2,9 @@
 
 from registry.payments.provider import Payments, Transaction
 from registry.payments.queries import find_by_charge, find_by_payment
+from registry.payouts.operations import note_answer, note_returned
+from registry.payouts.queries import find_payout
+from registry.payouts.sender import PayoutAnswer
 from registry.reconciliation import queries
 from registry.reconciliation.operations import compare, note_entry, note_read
 from registry.reconciliation.sources import Source, source_of
@@ -59,7 +62,30 @@ def _follow(database: Database, payments: Payments, seen: Transaction, *, now_ms
             return False
         _credited_first(database, payments, dispute.payment_id, now_ms=now_ms)
         return database.run(note_dispute, dispute, now_ms=now_ms) is not None
+    if source is Source.TRANSFER:
+        return _follow_transfer(database, payments, seen, now_ms=now_ms)
     return source is not Source.UNKNOWN
+
+
+def _follow_transfer(
+    database: Database, payments: Payments, seen: Transaction, *, now_ms: int
+) -> bool:
+    """Whether a transfer, or one called back as a whole, is a payout of ours."""
+    is_sent = seen.kind == "transfer"
+    transfer_id = seen.source_id
+    if not is_sent:
+        transfer_id = payments.find_reversed_transfer(seen.transaction_id)
+    payout_id, is_back = payments.find_payout_of(transfer_id) if transfer_id else ("", False)
+    with database.reading() as db:
+        payout = find_payout(db, payout_id)
+    if payout is None or (not is_sent and not is_back):
+        return False
+    if is_back:
+        sent = PayoutAnswer("paid", reference=transfer_id)
+        database.run(note_answer, payout_id, sent, now_ms=now_ms)
+        why = "called back at the card processor"
+        database.run(note_returned, payout_id, why=why, now_ms=now_ms)
+    return True
 
 
 def _follow_payment(database: Database, payments: Payments, charge_id: str, *, now_ms: int) -> bool:

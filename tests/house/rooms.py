@@ -121,10 +121,10 @@ COMPOSITION: dict[str, frozenset[str]] = {
     # __main__: the command, and what to install where its extra is missing.
     # governing: the commands that say on which terms an organization may spend.
     # money_commands: what came in, grants, credit, tax, and setting the books right;
-    # payout_commands: what sites are paid.
+    # payout_commands: what sites are paid; payment_commands: what was paid by card.
     "registry": frozenset(
         {"__init__", "cli", "commands", "governing", "money_commands", "config", "app", "jobs"}
-        | {"payout_commands", "wsgi", "__main__"}
+        | {"payment_commands", "payout_commands", "wsgi", "__main__"}
     ),
 }
 DRIVER_USERS = frozenset(
@@ -206,6 +206,7 @@ HOMES: dict[str, Home] = {
             "registry/commands.py",
             "registry/governing.py",
             "registry/money_commands.py",
+            "registry/payment_commands.py",
             "registry/payout_commands.py",
             "cli/",
         ),
@@ -240,6 +241,7 @@ HOMES: dict[str, Home] = {
             "registry/cli.py",
             "registry/commands.py",
             "registry/money_commands.py",
+            "registry/payment_commands.py",
             "registry/payout_commands.py",
             "cli/",
         ),

@@ -67,6 +67,12 @@ ROUTES = (
         types.BalanceTransactionListParams,
         outward.list_transactions,
     ),
+    _route(
+        "GET",
+        "/v1/balance_transactions/{id}",
+        types.BalanceTransactionRetrieveParams,
+        outward.show_transaction,
+    ),
     _route("GET", "/v1/balance", types.BalanceRetrieveParams, outward.show_balance),
     _route("GET", "/v1/events/{id}", types.EventRetrieveParams, inward.show("event")),
     _route("GET", "/v1/account", None, outward.show_own_account),

@@ -2,7 +2,7 @@
 
 from tests.fakes.stripe import shapes
 from tests.fakes.stripe.account import OWN_ACCOUNT, StripeSaysNo
-from tests.fakes.stripe.calls import Call, invalid, kept, matches, page
+from tests.fakes.stripe.calls import Call, expanded, invalid, kept, matches, page
 from tests.fakes.stripe.shapes import Object
 
 
@@ -52,6 +52,13 @@ def list_disputes(call: Call) -> Object:
 
 def list_transactions(call: Call) -> Object:
     return page(call, list(reversed(call.account.transactions)))
+
+
+def show_transaction(call: Call) -> Object:
+    shown = dict(call.account.get(call.object_id, "balance_transaction"))
+    if "source" in expanded(call) and shown["source"] in call.account.objects:
+        shown["source"] = call.account.objects[shown["source"]]
+    return shown
 
 
 def show_balance(call: Call) -> Object:

@@ -20,7 +20,8 @@ from tests.fakes.stripe.shapes import HOSTED_PATH
 
 API_KEY = "sk_test_fake"
 KEYS_KEPT_MS = 24 * 3_600_000
-PAGE = """<!doctype html><meta charset="utf-8"><title>Pay</title><h1>Pay {amount}</h1>
+PAGE = """<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,">
+<title>Pay</title><h1>Pay {amount}</h1>
 <form method="post">{cards}<button name="card" value="cancel">Back</button></form>"""
 CARD_BUTTON = '<button name="card" value="{card}">Pay with {last4}</button>'
 
