@@ -26,6 +26,7 @@ from sqlalchemy import text
 from protocol.checkpoint import Checkpoint, log_origin, signed_checkpoint
 from protocol.ids import new_id
 from protocol.merkle import EMPTY_FRONTIER, Frontier
+from protocol.packing import packed_entries
 from protocol.price import Price
 from protocol.signing import new_signing_key, public_bytes
 from protocol.sync import LogBatch
@@ -162,7 +163,7 @@ def take(database: Database, body: bytes, seams: Surroundings[Db]) -> None:
         domain=DOMAIN,
     )
     assert answer.problem is None, answer.problem
-    assert answer.size == batch.begin + len(batch.entries)
+    assert answer.size == batch.begin + batch.entries.count
 
 
 def prepare(database: Database) -> None:
@@ -196,7 +197,7 @@ def sent_batches(batches: int, width: int) -> Iterator[Sent]:
         batch = LogBatch(
             epoch=0,
             begin=begin,
-            entries=tuple(entry.decode() for entry in made),
+            entries=packed_entries(made),
             checkpoint=signed_checkpoint(checkpoint, NODE_KEY),
         )
         yield Sent(pack(batch), made)

@@ -7,6 +7,7 @@ any other.  Public keys of small order are refused: the identity point verifies 
 import base64
 import hashlib
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import TypeVar
 
 import msgspec
@@ -22,6 +23,9 @@ SigningKey = Ed25519PrivateKey
 """A secret key, by the name under which rooms take it as an argument."""
 
 KEY_BYTES = 32
+PUBLIC_KEYS_KEPT = 1024
+"""How many keys are kept as they were read: a node signs with the same one at every call."""
+
 KEY_ID_CHARACTERS = 16
 FIELD_PRIME = 2**255 - 19
 
@@ -62,6 +66,7 @@ def public_bytes(key: SigningKey) -> bytes:
     return key.public_key().public_bytes_raw()
 
 
+@lru_cache(maxsize=PUBLIC_KEYS_KEPT)
 def read_public_key(public_key: bytes) -> Ed25519PublicKey:
     """Return the key; refuse other lengths, other encodings and points of small order."""
     if len(public_key) != KEY_BYTES:

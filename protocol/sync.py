@@ -8,7 +8,6 @@ from typing import Annotated
 
 import msgspec
 
-from protocol.canonical import ENTRY_BYTES_MAX
 from protocol.enrolment import TrustKey
 from protocol.health import Finding
 from protocol.lease import LEASES_MAX, Lease, LeaseSpend
@@ -24,23 +23,20 @@ from protocol.observed import (
     ObservedAllocation,
     ServedModel,
 )
+from protocol.packing import PackedEntries
 from protocol.signing import Envelope
 
-ENTRIES_MAX = 4096
 FINDINGS_MAX = 256
 SYNC_INTERVAL_MS = 15_000
 SYNC_INTERVAL_BUSY_MS = 5_000
 
 
 class LogBatch(msgspec.Struct, frozen=True):
-    """Entries [begin, begin + len(entries)) and the checkpoint over the log up to their end."""
+    """Entries [begin, begin + entries.count) and the checkpoint over the log up to their end."""
 
     epoch: Moment
     begin: Moment
-    entries: Annotated[
-        tuple[Annotated[str, msgspec.Meta(max_length=ENTRY_BYTES_MAX)], ...],
-        msgspec.Meta(max_length=ENTRIES_MAX),
-    ]
+    entries: PackedEntries
     checkpoint: Annotated[str, msgspec.Meta(max_length=NOTE_BYTES_MAX)]
 
 

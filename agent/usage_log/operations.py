@@ -25,8 +25,9 @@ from agent.usage_log.stream import StreamEnd, StreamKey, advanced, streams_touch
 from protocol.checkpoint import Checkpoint, log_origin, witness_name
 from protocol.log_events import Gap
 from protocol.merkle import EMPTY_FRONTIER, Frontier, leaf_hash, root_of
+from protocol.packing import ENTRIES_MAX, packed_entries
 from protocol.refusal import Fault
-from protocol.sync import ENTRIES_MAX, LogAnswer, LogBatch
+from protocol.sync import LogAnswer, LogBatch
 from protocol.tiles import TILE_WIDTH, TileName
 from protocol.usage import Closed, Entry, entry_bytes
 
@@ -111,7 +112,7 @@ def next_batch(db: Db, sign: Sign, *, entries_max: int = ENTRIES_MAX) -> LogBatc
     return LogBatch(
         epoch=log.epoch,
         begin=begin,
-        entries=tuple(entry.decode("ascii") for entry in entries),
+        entries=packed_entries(entries),
         checkpoint=sign(checkpoint),
     )
 

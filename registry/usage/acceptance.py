@@ -9,15 +9,16 @@ The rules stand here, entry by entry.  Stretches of records that plainly keep th
 without looking at each (`stretch`); the outcome is the same.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from protocol.clock import HOUR_MS
 from protocol.log_events import Adjusted, EpochBegun, Gap, KeyChanged, Session
+from protocol.packing import Run
 from protocol.refusal import LogRefused, Refusal
-from protocol.usage import TIME_METERS, Closed, Entry, Heartbeat, LeaseClosed, Opened
+from protocol.usage import TIME_METERS, Closed, Entry, Heartbeat, LeaseClosed, Opened, Use
 from registry.usage.bounds import AHEAD_MS_MAX, check_lease_time, check_reported, check_time
-from registry.usage.entries import ALIKE, ReadBatch, UseEntry, alike
+from registry.usage.entries import ReadBatch, entries_between, records_between
 from registry.usage.events import (
     Event,
     changed_key,
@@ -36,7 +37,15 @@ from registry.usage.log_state import (
     Stream,
     StreamKey,
 )
-from registry.usage.stretch import Case, Reached, goes_on, is_due_whole, joined, last_places
+from registry.usage.stretch import (
+    Case,
+    Reached,
+    are_covered,
+    as_one,
+    by_the_hour,
+    goes_on,
+    is_due_whole,
+)
 from registry.usage.tally import Tally
 
 
@@ -65,7 +74,7 @@ class _Line:
 
     case: Case
     stream: Stream
-    spans: list[list[UseEntry]]
+    spans: list[list[Use]]
 
 
 def accept(
@@ -77,7 +86,7 @@ def accept(
     """
     rules = _Rules(batch, node_id, standing, tally, latest_ms=now_ms + AHEAD_MS_MAX)
     begins = batch.first_index == 0 and standing.events.epoch > 0
-    if begins and not isinstance(batch.entries[0], EpochBegun):
+    if begins and not isinstance(batch.others.get(0), EpochBegun):
         raise LogRefused(
             "epoch_missing", "A log after a lost one must begin by naming it.", index=0
         )
@@ -87,7 +96,7 @@ def accept(
             rules.stretch(begin, at)
             rules.one_by_one(at, at + 1)
             begin = at + 1
-    rules.stretch(begin, len(batch.entries))
+    rules.stretch(begin, len(batch.raw))
     return rules.accepted
 
 
@@ -108,7 +117,7 @@ class _Rules:
         self._tally = tally
         self._latest_ms = latest_ms
         self._lines: dict[tuple[str | int, ...], _Line] = {}
-        self._by_lease: dict[int, list[tuple[UseEntry, _Line]]] = {}
+        self._by_lease: dict[int, list[tuple[Use, _Line]]] = {}
 
     def stretch(self, begin: int, end: int) -> None:
         """Take entries [begin, end) in, which leave openings and leases as they are."""
@@ -119,7 +128,7 @@ class _Rules:
         """Hold each of entries [begin, end) against the rules, and count in what was checked."""
         index = first = self._batch.first_index + begin
         try:
-            for index, entry in enumerate(self._batch.entries[begin:end], start=first):
+            for index, entry in enumerate(entries_between(self._batch, begin, end), first):
                 self._one(entry, index)
         except Refusal as refused:
             raise LogRefused(refused.code, refused.message, index=index) from None
@@ -128,45 +137,42 @@ class _Rules:
     def _counted_at_once(self, begin: int, end: int) -> bool:
         """Count a stretch of records in by the column; False, and nothing done, where only a look
         at each entry tells whether they keep the rules."""
-        entries, groups = self._batch.entries, self._batch.groups
-        if end - begin < len(entries):
-            entries = entries[begin:end]
-            groups = alike(entry for entry in entries if isinstance(entry, UseEntry))
+        batch = self._batch
         reached: dict[StreamKey, Reached] = {}
-        spans: list[tuple[UseEntry, int, Case]] = []
+        spans: list[tuple[Use, int, Case]] = []
         try:
-            for at, entry in self._batch.others.items():
+            for at, entry in batch.others.items():
                 if begin <= at < end and isinstance(entry, Heartbeat):
                     self._timely(entry.at_ms)
-            for records in groups:
-                key = _key(records[0])
-                case = self._case(records[0])
+            for records in records_between(batch, begin, end):
+                key = _key(records.run)
                 stream = self._standing.streams.get(key)
                 if stream is None:
                     return False
+                case = self._case(records.run)
                 now = reached.setdefault(
                     key, Reached(stream.cumulative, stream.end_ms, stream.begin_ms)
                 )
                 if not goes_on(records, case, now, latest_ms=self._latest_ms):
                     return False
-                spans += [(use, self._tally.rated(use), case) for use in joined(records)]
+                spans += [(one, self._tally.rated(one), case) for one in by_the_hour(records)]
         except Refusal:
             return False
-        if not _are_covered(spans):
+        if not are_covered(spans):
             return False
         for use, rated, case in spans:
             stream = self._standing.streams[_key(use)]
             self._tally.add(use, rated, stream=stream, owner=case.owner, lease=case.lease)
-        for key, place in last_places(entries, reached).items():
+        for key, now in reached.items():
             stream = self._standing.streams[key]
-            stream.cumulative, stream.end_ms = reached[key].cumulative, reached[key].end_ms
-            stream.last_index = self._batch.first_index + begin + place
+            stream.cumulative, stream.end_ms = now.cumulative, now.end_ms
+            stream.last_index = batch.first_index + now.place
         self.accepted.streams.update(reached)
         return True
 
-    def _one(self, entry: UseEntry | Entry, index: int) -> None:
+    def _one(self, entry: Entry, index: int) -> None:
         match entry:
-            case UseEntry():
+            case Use():
                 self._use(entry, index)
             case Opened():
                 self._opened(entry)
@@ -183,10 +189,13 @@ class _Rules:
         if at_ms > self._latest_ms:
             raise LogRefused("entry_future", "An entry lies more than 300 s ahead of our clock.")
 
-    def _use(self, use: UseEntry, index: int) -> None:
+    def _use(self, use: Use, index: int) -> None:
         begin_ms, end_ms = use.begin_ms, use.end_ms
         self._timely(end_ms)
-        alike = (*ALIKE(use), begin_ms // HOUR_MS)
+        alike = (
+            *(use.allocation_id, use.meter, use.sku, use.lease_id, use.tenant_id, use.project_id),
+            begin_ms // HOUR_MS,
+        )
         line = self._lines.get(alike)
         if line is None:
             line = self._lines[alike] = self._new_line(use, index)
@@ -213,7 +222,7 @@ class _Rules:
             ]
             rated = [(use, self._tally.rated(use), line.case) for use, line in spans]
             # A lease that runs out covers records in the order of the log, one by one.
-            for use, line in spans if _are_covered(rated) else records:
+            for use, line in spans if are_covered(rated) else records:
                 self._tally.add(
                     use,
                     self._tally.rated(use),
@@ -284,7 +293,7 @@ class _Rules:
             case Session():
                 check_session(event, self._standing)
             case KeyChanged():
-                last = self._batch.first_index + len(self._batch.entries) - 1
+                last = self._batch.first_index + len(self._batch.raw) - 1
                 key = changed_key(event, self._standing, is_last=index == last)
                 self.accepted.public_key = key
             case Adjusted():
@@ -296,7 +305,7 @@ class _Rules:
                 check_epoch(event, self._standing, index=index)
         self.accepted.events.append((index, event))
 
-    def _case(self, use: UseEntry) -> Case:
+    def _case(self, use: Use | Run) -> Case:
         """Return what a record is held against, its owner, lease and opening checked."""
         owner = self._owner(use)
         lease = self._lease(use.lease_id, use.tenant_id) if use.lease_id else NO_LEASE
@@ -308,7 +317,7 @@ class _Rules:
                 raise LogRefused("use_unopened", "Time was counted for an allocation not open.")
         return Case(owner, lease, opening)
 
-    def _new_line(self, use: UseEntry, index: int) -> _Line:
+    def _new_line(self, use: Use, index: int) -> _Line:
         """Return the line of a record; the stream begins with it if it is the first."""
         case = self._case(use)
         self._tally.rated(use)
@@ -328,7 +337,7 @@ class _Rules:
         self.accepted.streams.add(key)
         return _Line(case, stream, [])
 
-    def _owner(self, entry: UseEntry | Opened) -> OwnerFact:
+    def _owner(self, entry: Use | Run | Opened) -> OwnerFact:
         owner = self._standing.owners.get(entry.allocation_id)
         if owner is None:
             raise LogRefused(
@@ -358,23 +367,17 @@ class _Rules:
             self.accepted.accelerators.add(uuid)
 
 
-def _parts(span: list[UseEntry], line: _Line) -> list[UseEntry]:
+def _parts(span: list[Use], line: _Line) -> list[Use]:
     """Return a span as one record, or as it is where only a part of it may be charged."""
-    is_whole = is_due_whole(span, line.case.owner, line.stream.begin_ms)
-    return joined(span) if is_whole else span
+    last = span[-1]
+    end_ms = max(use.end_ms for use in span)
+    since_ms = line.stream.begin_ms
+    if len(span) == 1 or not is_due_whole(
+        last.meter, last.cumulative, end_ms, line.case.owner, since_ms=since_ms
+    ):
+        return span
+    return [as_one(span)]
 
 
-def _are_covered(spans: Iterable[tuple[UseEntry, int, Case]]) -> bool:
-    """Whether the leases that are open cover what these records come to."""
-    due: dict[int, int] = {}
-    for use, rated, case in spans:
-        lease = case.lease
-        if lease.state == "open":
-            due[use.lease_id] = due.get(use.lease_id, 0) + rated
-            if due[use.lease_id] > lease.amount - lease.settled:
-                return False
-    return True
-
-
-def _key(use: UseEntry) -> StreamKey:
+def _key(use: Use | Run) -> StreamKey:
     return use.allocation_id, use.meter, use.sku

@@ -8,9 +8,9 @@ tokens were really made: here is only what no machine makes.
 from collections.abc import Mapping, Sequence
 
 from protocol.clock import HOUR_MS, hour_of
+from protocol.packing import Run
 from protocol.refusal import LogRefused
-from protocol.usage import TIME_METERS, TOKENS_IN, TOKENS_OUT
-from registry.usage.entries import UseEntry
+from protocol.usage import TIME_METERS, TOKENS_IN, TOKENS_OUT, Use
 from registry.usage.log_state import LeaseStanding, Opening, OwnerFact, Stream
 
 AHEAD_MS_MAX = 300_000
@@ -33,7 +33,7 @@ Counts = Mapping[tuple[str, int], int]
 """Quantities by meter and UTC hour edge."""
 
 
-def check_time(use: UseEntry, stream: Stream, opening: Opening) -> None:
+def check_time(use: Use, stream: Stream, opening: Opening) -> None:
     """Refuse a time record that overlaps, leaves out time, or counts more than there was."""
     begin_ms, opened_at_ms = use.begin_ms, opening.opened_at_ms
     if begin_ms > stream.end_ms:
@@ -72,7 +72,7 @@ def check_reported(uuids: Sequence[str], owner: OwnerFact) -> None:
         )
 
 
-def check_lease_time(use: UseEntry, lease: LeaseStanding) -> None:
+def check_lease_time(use: Use | Run, lease: LeaseStanding) -> None:
     """Refuse calls in an hour that was over when the lease was granted: they had another lease."""
     hour_ends_ms = hour_of(use.begin_ms) + HOUR_MS
     if use.meter not in TIME_METERS and hour_ends_ms + AHEAD_MS_MAX < lease.granted_at_ms:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from protocol.checkpoint import Checkpoint, read_signed_checkpoint
 from protocol.merkle import Frontier
 from protocol.note import cosigned_at_s, read_note
+from protocol.packing import PackedEntries, Unpacked, part, unpacked_entries
 from protocol.refusal import LogRefused
 from protocol.sync import LogBatch
 from registry.usage.log_state import Log
@@ -26,11 +27,10 @@ class ForkFound(LogRefused):
 
 @dataclass(frozen=True, slots=True)
 class Extension:
-    """What a batch adds: entries [first_index, checkpoint.size), none when it only repeats."""
+    """The entries that a batch adds after the last one accepted, packed and unpacked."""
 
-    checkpoint: Checkpoint
-    first_index: int
-    entries: Sequence[bytes]
+    packed: PackedEntries
+    unpacked: Unpacked
 
 
 def signed_end(log: Log, batch: LogBatch) -> Checkpoint:
@@ -42,7 +42,7 @@ def signed_end(log: Log, batch: LogBatch) -> Checkpoint:
     checkpoint = read_signed_checkpoint(
         batch.checkpoint, origin=log.origin, public_key=log.public_key
     )
-    if checkpoint.size != batch.begin + len(batch.entries):
+    if checkpoint.size != batch.begin + batch.entries.count:
         raise LogRefused(
             "checkpoint_size", f"The checkpoint ends at {checkpoint.size}, not with its entries."
         )
@@ -56,21 +56,26 @@ def extension(
     *,
     known: Sequence[bytes],
     frontier_at: Callable[[int], Frontier],
-) -> Extension:
-    """Return what the batch adds; refuse one that contradicts what was accepted before.
+) -> Extension | None:
+    """Return what the batch adds, or None where it only repeats; refuse one that contradicts what
+    was accepted before.
 
     known        the accepted entries from `batch.begin` on, as far as the batch goes
     frontier_at  the frontier the log had at a size up to its own
     """
     assert batch.begin <= log.size
-    sent = [entry.encode("utf-8", "surrogatepass") for entry in batch.entries]
+    unpacked = unpacked_entries(batch.entries)
+    sent = unpacked.entries
     if known and sent[: len(known)] != list(known):
         raise _altered(batch, checkpoint, sent, frontier_at(batch.begin))
     if checkpoint.size <= log.size:
         if frontier_at(checkpoint.size).root() != checkpoint.root:
             raise _forked(checkpoint.size, batch)
-        return Extension(checkpoint, log.size, ())
-    return Extension(checkpoint, log.size, sent[len(known) :])
+        return None
+    if not known:
+        return Extension(batch.entries, unpacked)
+    fresh = part(batch.entries, len(known), batch.entries.count)
+    return Extension(fresh, unpacked_entries(fresh))
 
 
 def checked_root(frontier: Frontier, checkpoint: Checkpoint) -> Frontier:

@@ -1,16 +1,19 @@
 """The tree over a usage log as it is kept: entries in bundles of 256, roots at every eighth level.
 
 A bundle has the form of a C2SP tlog-tiles entry bundle: each entry after its length in two bytes.
-Bundles that become whole together are sealed together, each compressed on its own.
+Bundles that become whole together are sealed together, packed (`protocol/packing`) and compressed;
+unpacked they are the same bytes again.
 Roots are kept of perfect subtrees at levels 8, 16, 24, …; any other is folded from at most 128 of
 those or from one bundle, so a proof costs the same however long the log is.
 """
 
 import struct
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
+
+import msgspec
 
 from protocol.canonical import ENTRY_BYTES_MAX
 from protocol.merkle import (
@@ -22,15 +25,16 @@ from protocol.merkle import (
     perfect_root,
     root_of,
 )
+from protocol.packing import PackedEntries, Unpacked, unpacked_entries
+from protocol.refusal import LogRefused
 
 BUNDLE_LEVEL = 8
 BUNDLE_ENTRIES = 1 << BUNDLE_LEVEL
 LEVEL_STEP = 8
 COMPRESSION = 3
-"""Of zlib: level 6 takes three times as long to save a sixth of the bytes."""
-
 LENGTH_BYTES = 2
 _LENGTHS = tuple(struct.pack(">H", length) for length in range(ENTRY_BYTES_MAX + 1))
+_PIECES = msgspec.json.Decoder(list[PackedEntries])
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,28 +67,26 @@ def read_bundle(bundle: bytes) -> list[bytes]:
     return entries
 
 
-def sealed(entries: Sequence[bytes]) -> bytes:
-    """Return the entries of whole bundles as they are stored."""
-    assert len(entries) % BUNDLE_ENTRIES == 0
-    return b"".join(
-        zlib.compress(bundle_bytes(entries[at : at + BUNDLE_ENTRIES]), COMPRESSION)
-        for at in range(0, len(entries), BUNDLE_ENTRIES)
-    )
+def sealed(pieces: Sequence[PackedEntries]) -> bytes:
+    """Return whole bundles as they are stored, in pieces as they came."""
+    assert sum(piece.count for piece in pieces) % BUNDLE_ENTRIES == 0
+    return zlib.compress(msgspec.json.encode(pieces), COMPRESSION)
 
 
-def unsealed(stored: bytes) -> Iterator[bytes]:
-    """Return the bundles that were sealed together, in their order; raise ValueError where they
-    were damaged."""
-    while stored:
-        inflater = zlib.decompressobj()
-        try:
-            bundle = inflater.decompress(stored)
-        except zlib.error as error:
-            raise ValueError("a bundle is damaged") from error
-        if not inflater.eof:
-            raise ValueError("a bundle is cut off")
-        yield bundle
-        stored = inflater.unused_data
+def unsealed(stored: bytes) -> list[PackedEntries]:
+    """Return the pieces that were sealed; raise ValueError where they were damaged."""
+    try:
+        return _PIECES.decode(zlib.decompress(stored))
+    except (zlib.error, msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ValueError("a bundle is damaged") from error
+
+
+def unpacked(piece: PackedEntries) -> Unpacked:
+    """Return the entries of a piece; raise ValueError where it was damaged."""
+    try:
+        return unpacked_entries(piece)
+    except LogRefused as refused:
+        raise ValueError("a bundle is damaged") from refused
 
 
 def grown(frontier: Frontier, entries: Sequence[bytes]) -> tuple[Frontier, tuple[SubtreeRoot, ...]]:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from protocol.checkpoint import Checkpoint, log_origin, witness_name
 from protocol.log_events import Gap
 from protocol.merkle import EMPTY_FRONTIER, Frontier, Subtree, inclusion_proof
+from protocol.packing import Unpacked
 from protocol.receipt import Receipt, receipt_text
 from protocol.refusal import Fault, LogRefused, Refusal
 from protocol.signing import SigningKey
@@ -29,7 +30,7 @@ from registry.store.database import Db
 from registry.usage import queries
 from registry.usage.acceptance import Accepted, accept
 from registry.usage.bounds import check_counts
-from registry.usage.entries import ReadBatch, read_entries
+from registry.usage.entries import ReadBatch, read_unpacked
 from registry.usage.entry_ids import named_ids, named_skus
 from registry.usage.extension import (
     Extension,
@@ -211,9 +212,9 @@ def _taken_in(
     if batch.begin > log.size:
         return LogAnswer(epoch=log.epoch, size=log.size)
     added = _extension(db, log, batch, checkpoint)
-    if not added.entries:
+    if added is None:
         return _repeated(db, log, checkpoint)
-    raw = added.entries
+    raw = added.unpacked.entries
     frontier, roots = grown(log.frontier, raw)
     moved = replace(
         log,
@@ -222,8 +223,8 @@ def _taken_in(
         cosignature=witness.cosignature(checkpoint),
         accepted_at_ms=witness.now_ms,
     )
-    read = read_entries(raw, first_index=log.size)
-    standing = _standing(db, log, read, raw, surroundings, witness)
+    read = read_unpacked(added.unpacked, first_index=log.size)
+    standing = _standing(db, log, read, surroundings, witness)
     tally = Tally(
         PriceBook(surroundings.list_prices(db, named_skus(read))).within(standing.events.span),
         site_id=identity.site_id,
@@ -236,7 +237,7 @@ def _taken_in(
         check_both_signed(batch.checkpoint, origin=log.origin, public_key=accepted.public_key)
         moved = replace(moved, public_key=accepted.public_key)
     check_counts(tally.counts, queries.list_counts(db, log.node_id, tally.counts))
-    queries.insert_entries(db, log, raw, roots)
+    queries.insert_entries(db, log, added.packed, raw, roots)
     _store(db, log, moved, standing, accepted, tally)
     _settle(db, log, moved.size, tally, accepted, surroundings, witness.now_ms)
     if not queries.move_log(db, moved, before=log.size):
@@ -253,11 +254,11 @@ def _repeated(db: Db, log: Log, checkpoint: Checkpoint) -> LogAnswer:
     return LogAnswer(epoch=log.epoch, size=log.size, cosignature=log.cosignature or None)
 
 
-def _events(db: Db, log: Log, read: ReadBatch, raw: Sequence[bytes]) -> EventFacts:
+def _events(db: Db, log: Log, read: ReadBatch) -> EventFacts:
     def entry_at(index: int) -> bytes | None:
         at = index - read.first_index
-        if 0 <= at < len(raw):
-            return raw[at]
+        if 0 <= at < len(read.raw):
+            return read.raw[at]
         return next(iter(queries.list_entries(db, log, index, index + 1)), None)
 
     others, begin = list(read.others.values()), read.first_index
@@ -268,14 +269,13 @@ def _standing(
     db: Db,
     log: Log,
     read: ReadBatch,
-    raw: Sequence[bytes],
     surroundings: Surroundings[Db],
     witness: Witness,
 ) -> Standing:
     """Return what the rules between these entries look at, as it is stored."""
     owners, leases = named_ids(read)
     facts = surroundings.list_owners(db, log.node_id, owners)
-    events = _events(db, log, read, raw)
+    events = _events(db, log, read)
     events.span = judge_time(db, log, skew_ms=witness.skew_ms, now_ms=witness.now_ms)
     leases += [use.lease_id for use in events.referenced.values()]
     standing = Standing(
@@ -292,7 +292,7 @@ def _standing(
     return standing
 
 
-def _extension(db: Db, log: Log, batch: LogBatch, checkpoint: Checkpoint) -> Extension:
+def _extension(db: Db, log: Log, batch: LogBatch, checkpoint: Checkpoint) -> Extension | None:
     end = min(checkpoint.size, log.size)
     lookup = subtree_lookup(db, log)
     return extension(
@@ -352,15 +352,15 @@ def _settle(
         surroundings.close_lease(db, lease_id, now_ms)
 
 
-def _read_back(db: Db, log: Log, part: Part) -> list[bytes]:
+def _read_back(db: Db, log: Log, part: Part) -> Unpacked:
     """Return the stored entries of a part; refuse if some are damaged or missing."""
     try:
-        raw = queries.list_entries(db, log, part.begin, part.end)
+        found = queries.list_unpacked(db, log, part.begin, part.end)
     except ValueError as error:
         raise LogRefused("bundle_damaged", str(error), index=part.begin) from None
-    if len(raw) != part.end - part.begin:
+    if len(found.entries) != part.end - part.begin:
         raise LogRefused("entries_missing", "Entries are missing.", index=part.begin)
-    return raw
+    return found
 
 
 def _recounted(
@@ -369,16 +369,16 @@ def _recounted(
     """Take the log in again, part by part; return the frontier over what is stored of it."""
     frontier = EMPTY_FRONTIER
     for part in whole_parts(parts, size=log.size, at_ms=log.accepted_at_ms or 0):
-        raw = _read_back(db, log, part)
-        frontier, roots = grown(frontier, raw)
+        found = _read_back(db, log, part)
+        frontier, roots = grown(frontier, found.entries)
         for root in roots:
             kept = queries.list_roots(db, log, root.level, root.number, root.number + 1)
             if kept != [root.root]:
                 raise LogRefused("subtree_wrong", "A kept root is not its entries'.")
-        read = read_entries(raw, first_index=part.begin)
+        read = read_unpacked(found, first_index=part.begin)
         owners, leases = named_ids(read)
         facts = surroundings.list_owners(db, log.node_id, owners)
-        events = _events(db, log, read, raw)
+        events = _events(db, log, read)
         leases += [use.lease_id for use in events.referenced.values() if use.lease_id]
         recount.add(
             part,

@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Table, and_, func, insert, select, update
 
 from protocol.clock import DAY_MS
 from protocol.merkle import HASH_BYTES, Frontier, read_frontier
+from protocol.packing import PackedEntries, Unpacked, joined, packed_entries, part
 from protocol.usage import TIME_METERS
 from registry.store.database import Db
 from registry.store.tables import usage as tables
@@ -21,6 +22,7 @@ from registry.usage.log_tree import (
     bundle_bytes,
     read_bundle,
     sealed,
+    unpacked,
     unsealed,
 )
 from registry.usage.tally import HourKey, HourSum
@@ -113,30 +115,36 @@ def note_problem(
     )
 
 
-def list_bundle(db: Db, log: Log, number: int) -> list[bytes]:
+def list_bundle(db: Db, log: Log, number: int) -> Sequence[bytes]:
     """Return the entries of a bundle, or of the tail; raise ValueError where it was damaged."""
     return list_entries(db, log, number * BUNDLE_ENTRIES, (number + 1) * BUNDLE_ENTRIES)
 
 
-def list_entries(db: Db, log: Log, begin: int, end: int) -> list[bytes]:
-    """Return the accepted entries [begin, end); raise ValueError where a bundle was damaged.
+def list_entries(db: Db, log: Log, begin: int, end: int) -> Sequence[bytes]:
+    """Return the accepted entries [begin, end); raise ValueError where some were damaged.
 
     Where some are missing, so are all that follow.
     """
+    return list_unpacked(db, log, begin, end).entries
+
+
+def list_unpacked(db: Db, log: Log, begin: int, end: int) -> Unpacked:
+    """Return the same with their records by the column."""
     first, last = begin // BUNDLE_ENTRIES, -(-end // BUNDLE_ENTRIES)
-    wanted = {"first": first, "last": last}
-    entries: list[bytes] = []
-    at = first
-    for number, stored in db.fetch(statements.BUNDLES, _key(log) | wanted):
-        for found, bundle in enumerate(unsealed(bytes(stored)), start=number):
-            if found == at < last:
-                entries += read_bundle(bundle)
-                at += 1
-    if at < last and at == log.size // BUNDLE_ENTRIES:
-        for (stored,) in db.fetch(statements.TAIL, _key(log)):
-            entries += read_bundle(bytes(stored))
-    skipped = first * BUNDLE_ENTRIES
-    return entries[begin - skipped : end - skipped]
+    pieces: list[Unpacked] = []
+    at = begin
+    for number, stored in db.fetch(statements.BUNDLES, _key(log) | {"first": first, "last": last}):
+        place = number * BUNDLE_ENTRIES
+        for piece in unsealed(bytes(stored)):
+            stop = min(end, place + piece.count)
+            if place <= at < stop:
+                pieces.append(unpacked(part(piece, at - place, stop - place)))
+                at = stop
+            place += piece.count
+    tail = log.size - log.size % BUNDLE_ENTRIES
+    if tail <= at < end:
+        pieces.append(unpacked(packed_entries(_tail(db, log)[at - tail : end - tail])))
+    return joined(pieces)
 
 
 def list_roots(db: Db, log: Log, level: int, first: int, last: int) -> list[bytes]:
@@ -146,24 +154,35 @@ def list_roots(db: Db, log: Log, level: int, first: int, last: int) -> list[byte
 
 
 def insert_entries(
-    db: Db, log: Log, entries: Sequence[bytes], roots: Iterable[SubtreeRoot]
+    db: Db,
+    log: Log,
+    packed: PackedEntries,
+    entries: Sequence[bytes],
+    roots: Iterable[SubtreeRoot],
 ) -> None:
-    """Add entries after the last one: whole bundles sealed, the rest in the tail."""
+    """Add entries after the last one: whole bundles sealed, the rest in the tail.
+
+    entries  those that are packed in `packed`
+    """
     key = _key(log)
     held = log.size % BUNDLE_ENTRIES
-    begin, rest = log.size, entries
+    begin, at = log.size, 0
     if held + len(entries) >= BUNDLE_ENTRIES:
+        pieces = []
         if held:
-            begin = log.size - held
-            rest = [*list_entries(db, log, begin, log.size), *entries]
+            at = BUNDLE_ENTRIES - held
+            pieces.append(packed_entries([*_tail(db, log), *entries[:at]]))
             db.change(statements.DELETE_TAIL, key)
-        whole = len(rest) - len(rest) % BUNDLE_ENTRIES
-        bundles = {"number": begin // BUNDLE_ENTRIES, "entries": sealed(rest[:whole])}
+        whole = len(entries) - (len(entries) - at) % BUNDLE_ENTRIES
+        if at < whole:
+            pieces.append(part(packed, at, whole))
+        bundles = {"number": begin // BUNDLE_ENTRIES, "entries": sealed(pieces)}
         db.change(statements.INSERT_BUNDLES, key | bundles)
         kept = [{"level": one.level, "number": one.number, "root": one.root} for one in roots]
         db.put(statements.INSERT_ROOT, [key | one for one in kept])
-        begin, rest = begin + whole, rest[whole:]
-    if rest:
+        begin, at = begin + whole, whole
+    if at < len(entries):
+        rest = entries[at:]
         tail = {"begin": begin, "count": len(rest), "entries": bundle_bytes(rest)}
         db.change(statements.INSERT_TAIL, key | tail)
 
@@ -252,8 +271,9 @@ def add_hours(
     """Add what a batch came to, to the rows of its hours; its streams are stored already."""
     sums = [
         {
-            "stream_id": streams[key].stream_id,
+            "tenant_id": streams[key].tenant_id,
             "hour_ms": hour_ms,
+            "stream_id": streams[key].stream_id,
             "quantity": hour.quantity,
             "rated": hour.rated,
             "charged": hour.charged,
@@ -335,6 +355,12 @@ def usage_by_day(db: Db, tenant_id: str, *, from_ms: int, to_ms: int) -> dict[in
         .order_by("day_ms")
     )
     return {int(row.day_ms): int(row.micros) for row in rows}
+
+
+def _tail(db: Db, log: Log) -> list[bytes]:
+    """Return the entries after the last whole bundle."""
+    rows = db.fetch(statements.TAIL, _key(log))
+    return [entry for (stored,) in rows for entry in read_bundle(bytes(stored))]
 
 
 def _key(log: Log) -> dict[str, object]:

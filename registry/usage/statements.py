@@ -80,9 +80,9 @@ WHERE stream_id = :stream_id
 """
 
 ADD_HOUR = """
-INSERT INTO stream_hour (stream_id, hour_ms, quantity, rated, charged)
-VALUES (:stream_id, :hour_ms, :quantity, :rated, :charged)
-ON CONFLICT (stream_id, hour_ms) DO UPDATE SET
+INSERT INTO stream_hour (tenant_id, hour_ms, stream_id, quantity, rated, charged)
+VALUES (:tenant_id, :hour_ms, :stream_id, :quantity, :rated, :charged)
+ON CONFLICT (tenant_id, hour_ms, stream_id) DO UPDATE SET
     quantity = stream_hour.quantity + excluded.quantity,
     rated = stream_hour.rated + excluded.rated,
     charged = stream_hour.charged + excluded.charged
@@ -90,8 +90,9 @@ ON CONFLICT (stream_id, hour_ms) DO UPDATE SET
 
 COUNTS = """
 SELECT s.meter, h.hour_ms, SUM(h.quantity)
-FROM stream AS s JOIN stream_hour AS h ON h.stream_id = s.stream_id
-WHERE s.node_id = :node_id AND s.meter IN EACH(:meters) AND h.hour_ms IN EACH(:hours)
+FROM stream AS s JOIN stream_hour AS h
+  ON h.tenant_id = s.tenant_id AND h.stream_id = s.stream_id AND h.hour_ms IN EACH(:hours)
+WHERE s.node_id = :node_id AND s.meter IN EACH(:meters)
 GROUP BY s.meter, h.hour_ms
 """
 

@@ -7,14 +7,15 @@ alone refuses, and names what it refuses.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from itertools import groupby
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from protocol.clock import HOUR_MS
-from protocol.usage import TIME_METERS
+from protocol.packing import Records
+from protocol.usage import TIME_METERS, Use
 from registry.usage.bounds import time_max
-from registry.usage.entries import UseEntry
-from registry.usage.log_state import LeaseStanding, Opening, OwnerFact, StreamKey
+from registry.usage.entries import is_within_an_hour
+from registry.usage.log_state import LeaseStanding, Opening, OwnerFact
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,97 +29,115 @@ class Case:
 
 @dataclass(slots=True)
 class Reached:
-    """Where a stream stands inside a stretch that is being looked at."""
+    """Where a stream stands inside a stretch that is being looked at.
+
+    place  of its last record among the entries of the batch
+    """
 
     cumulative: int
     end_ms: int
     since_ms: int
+    place: int = -1
 
 
-def goes_on(uses: Sequence[UseEntry], case: Case, reached: Reached, *, latest_ms: int) -> bool:
-    """Whether records alike surely keep every rule after what the stream reached; it moves on."""
-    counts = [use.cumulative for use in uses]
-    before = [use.cumulative - use.quantity for use in uses]
-    ends = [use.end_ms for use in uses]
-    last_ms = max(ends)
+def goes_on(records: Records, case: Case, reached: Reached, *, latest_ms: int) -> bool:
+    """Whether a run surely keeps every rule after what its stream reached; that moves on with it.
+
+    Its records go on from each other by the way they are packed.
+    """
+    begins, ends = records.begins, records.ends
+    first_ms, last_ms = min(begins), max(ends)
     if (
-        before[0] != reached.cumulative
-        or before[1:] != counts[:-1]
+        records.cumulatives[0] - records.quantities[0] != reached.cumulative
+        or records.places[0] <= reached.place
         or last_ms > latest_ms
-        or not is_due_whole(uses, case.owner, reached.since_ms)
+        or first_ms < begins[0]
+        or not is_due_whole(
+            records.run.meter,
+            records.cumulatives[-1],
+            last_ms,
+            case.owner,
+            since_ms=reached.since_ms,
+        )
     ):
         return False
     opening = case.opening
     if opening is not None:
         held = len(opening.accelerators)
-        begins = [use.begin_ms for use in uses]
         if (
             begins[0] != reached.end_ms
             or begins[1:] != ends[:-1]
             or begins[0] < opening.opened_at_ms
-            or any(use.quantity > (use.end_ms - use.begin_ms) * held for use in uses)
+            or any(
+                quantity > (end - begin) * held
+                for quantity, begin, end in zip(records.quantities, begins, ends, strict=True)
+            )
         ):
             return False
-    reached.cumulative = counts[-1]
+    reached.cumulative = records.cumulatives[-1]
     reached.end_ms = max(reached.end_ms, last_ms)
+    reached.place = records.places[-1]
     return True
 
 
-def is_due_whole(uses: Sequence[UseEntry], owner: OwnerFact, since_ms: int) -> bool:
-    """Whether all of these records of a stream that began at `since_ms` may be charged."""
-    ends_ms = owner.released_at_ms
-    if ends_ms is not None and max(use.end_ms for use in uses) > ends_ms:
+def is_due_whole(
+    meter: str, cumulative: int, end_ms: int, owner: OwnerFact, *, since_ms: int
+) -> bool:
+    """Whether all may be charged of a stream that began at `since_ms`, to where it now comes.
+
+    cumulative, end_ms  how much it comes to, and until when
+    """
+    if owner.released_at_ms is not None and end_ms > owner.released_at_ms:
         return False
-    most = time_max(owner, since_ms) if uses[0].meter in TIME_METERS else None
-    return most is None or uses[-1].cumulative <= most
+    most = time_max(owner, since_ms) if meter in TIME_METERS else None
+    return most is None or cumulative <= most
 
 
-def joined(uses: Sequence[UseEntry]) -> list[UseEntry]:
-    """Return records alike, each following the other, as one for each hour they came in.
+def by_the_hour(records: Records) -> list[Use]:
+    """Return a run as one record for each hour it came in.
 
     A charge telescopes over records of one price, and prices change on the hour.
     """
-    hours = [use.begin_ms // HOUR_MS for use in uses]
-    if hours.count(hours[0]) == len(hours):
-        return [_as_one(uses)]
-    return [_as_one(list(part)) for _, part in groupby(uses, _hour)]
+    last = len(records.places) - 1
+    if is_within_an_hour(records):
+        return [_as_one(records, 0, last)]
+    hours = [begin_ms // HOUR_MS for begin_ms in records.begins]
+    edges = [0, *(at for at in range(1, last + 1) if hours[at] != hours[at - 1]), last + 1]
+    return [_as_one(records, begin, end - 1) for begin, end in pairwise(edges)]
 
 
-def last_places(entries: Sequence[object], keys: Iterable[StreamKey]) -> dict[StreamKey, int]:
-    """Return where in `entries` each of these streams has its last record."""
-    left = set(keys)
-    places: dict[StreamKey, int] = {}
-    for at in range(len(entries) - 1, -1, -1):
-        use = entries[at]
-        if isinstance(use, UseEntry):
-            key = (use.allocation_id, use.meter, use.sku)
-            if key in left:
-                places[key] = at
-                left.remove(key)
-                if not left:
-                    break
-    return places
+def as_one(span: Sequence[Use]) -> Use:
+    """Return records that go on from each other as one."""
+    first, last = span[0], span[-1]
+    before = first.cumulative - first.quantity
+    return replace(last, begin_ms=first.begin_ms, quantity=last.cumulative - before)
 
 
-def _hour(use: UseEntry) -> int:
-    return use.begin_ms // HOUR_MS
+def are_covered(spans: Iterable[tuple[Use, int, Case]]) -> bool:
+    """Whether the leases that are open cover what these records come to."""
+    due: dict[int, int] = {}
+    for use, rated, case in spans:
+        lease = case.lease
+        if lease.state == "open":
+            due[use.lease_id] = due.get(use.lease_id, 0) + rated
+            if due[use.lease_id] > lease.amount - lease.settled:
+                return False
+    return True
 
 
-def _as_one(uses: Sequence[UseEntry]) -> UseEntry:
-    first, last = uses[0], uses[-1]
-    if first is last:
-        return first
-    return UseEntry(
-        allocation_id=first.allocation_id,
-        cumulative=last.cumulative,
-        kind="use",
-        lease_id=first.lease_id,
-        meter=first.meter,
-        project_id=first.project_id,
-        quantity=last.cumulative - first.cumulative + first.quantity,
-        sku=first.sku,
-        begin_ms=first.begin_ms,
-        end_ms=last.end_ms,
-        tenant_id=first.tenant_id,
-        version=1,
+def _as_one(records: Records, first: int, last: int) -> Use:
+    run = records.run
+    cumulative = records.cumulatives[last]
+    before = records.cumulatives[first] - records.quantities[first]
+    return Use(
+        run.allocation_id,
+        run.tenant_id,
+        run.project_id,
+        run.sku,
+        run.meter,
+        run.lease_id,
+        records.begins[first],
+        records.ends[last],
+        cumulative - before,
+        cumulative,
     )

@@ -4,13 +4,12 @@ from dataclasses import dataclass, field
 
 from protocol.clock import hour_of
 from protocol.price import charge
-from protocol.usage import TIME_METERS
+from protocol.usage import TIME_METERS, Use
 from registry.ledger.postings import UsageCharge, site_share
 from registry.log_events.given_back import GivenBack
 from registry.rating.charge import CLASSES, count_until, divided
 from registry.rating.price_book import PriceBook
 from registry.usage.bounds import time_max
-from registry.usage.entries import Used
 from registry.usage.log_state import LeaseStanding, OwnerFact, Stream, StreamKey
 
 HourKey = tuple[StreamKey, int]
@@ -60,14 +59,14 @@ class Tally:
             counts[meter, hour_ms] = counts.get((meter, hour_ms), 0) + hour.quantity
         return counts
 
-    def rated(self, use: Used) -> int:
+    def rated(self, use: Use) -> int:
         """Return what a record comes to by the price in force when it began; refuse if none was."""
         price = self._prices.price_at(use.sku, use.meter, use.begin_ms)
         return charge(price, before=use.cumulative - use.quantity, after=use.cumulative)
 
     def add(
         self,
-        use: Used,
+        use: Use,
         rated: int,
         *,
         stream: Stream,
@@ -93,7 +92,9 @@ class Tally:
             self.settled[use.lease_id] = self.settled.get(use.lease_id, 0) + charged
         counted = (use.allocation_id, use.meter, use.sku)
         self._count_hour(counted, use.begin_ms, use.quantity, rated=rated, charged=charged)
-        tenant = self.tenants.setdefault(use.tenant_id, TenantSum())
+        tenant = self.tenants.get(use.tenant_id)
+        if tenant is None:
+            tenant = self.tenants[use.tenant_id] = TenantSum()
         usage_class = CLASSES[use.meter]
         tenant.by_class[usage_class] = tenant.by_class.get(usage_class, 0) + rated
         tenant.quantities[counted] = tenant.quantities.get(counted, 0) + use.quantity
@@ -102,7 +103,7 @@ class Tally:
         tenant.late += borne.late
         tenant.share += share
 
-    def give_back(self, use: Used, *, index: int, stream: Stream) -> None:
+    def give_back(self, use: Use, *, index: int, stream: Stream) -> None:
         """Take back a part of a record at the price it had; stream and hour move back with it.
 
         use  the part: its quantity, and its cumulative count where the part ends
@@ -157,12 +158,15 @@ class Tally:
     def _count_hour(
         self, key: StreamKey, at_ms: int, quantity: int, *, rated: int, charged: int
     ) -> None:
-        hour = self.hours.setdefault((key, hour_of(at_ms)), HourSum())
+        place = (key, hour_of(at_ms))
+        hour = self.hours.get(place)
+        if hour is None:
+            hour = self.hours[place] = HourSum()
         hour.quantity += quantity
         hour.rated += rated
         hour.charged += charged
 
-    def _due(self, use: Used, rated: int, owner: OwnerFact, stream: Stream) -> int:
+    def _due(self, use: Use, rated: int, owner: OwnerFact, stream: Stream) -> int:
         """Return what of `rated` came before the release of its allocation, and can have come."""
         before, after = use.cumulative - use.quantity, use.cumulative
         begin_ms, end_ms = use.begin_ms, use.end_ms

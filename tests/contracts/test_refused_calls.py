@@ -15,6 +15,7 @@ from protocol.canonical import canonical
 from protocol.clock import MINUTE_MS
 from protocol.http_signature import signed_request_headers
 from protocol.observed import AcceleratorFact, HostFacts
+from protocol.packing import packed_entries, unpacked_entries
 from protocol.sync import LogBatch, SyncAnswer, SyncRequest
 from protocol.wire import pack, unpack
 from registry.incidents.queries import OpenFinding, list_open
@@ -148,11 +149,11 @@ def test_a_whole_call_is_believed_and_charged_once(line: Line) -> None:
 def test_an_entry_with_a_flipped_byte_is_refused_and_a_finding_opened(line: Line) -> None:
     batch = line.records_a_minute()
     before = line.books()
-    (entry,) = batch.entries
-    at = entry.index('"q":6') + len('"q":')
-    flipped = entry[:at] + chr(ord(entry[at]) ^ 1) + entry[at + 1 :]
+    (entry,) = unpacked_entries(batch.entries).entries
+    at = entry.index(b'"q":6') + len('"q":')
+    flipped = entry[:at] + bytes([entry[at] ^ 1]) + entry[at + 1 :]
 
-    answer = line.says(msgspec.structs.replace(batch, entries=(flipped,)))
+    answer = line.says(msgspec.structs.replace(batch, entries=packed_entries([flipped])))
 
     assert answer.log.problem is not None
     assert answer.log.problem.code == "checkpoint_root"

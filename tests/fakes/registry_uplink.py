@@ -11,6 +11,7 @@ from protocol.enrolment import EnrolAnswer, EnrolRequest, TrustKey
 from protocol.key_set import KeySet
 from protocol.lease import Lease
 from protocol.merkle import EMPTY_FRONTIER, Frontier
+from protocol.packing import unpacked_entries
 from protocol.signing import Envelope, key_id, seal
 from protocol.sync import LogAnswer, LogBatch, LogProblem, SyncAnswer, SyncRequest
 from tests.fakes.agent_store import (
@@ -102,8 +103,9 @@ class FakeRegistry:
             return LogAnswer(epoch=0, size=size, problem=self.problem)
         checkpoint = read_signed_checkpoint(batch.checkpoint, origin=ORIGIN, public_key=NODE_PUBLIC)
         known = self.entries[batch.begin :]
-        assert list(batch.entries[: len(known)]) == known, "a fork"
-        added = batch.entries[len(known) :]
+        sent = [entry.decode("ascii") for entry in unpacked_entries(batch.entries).entries]
+        assert sent[: len(known)] == known, "a fork"
+        added = sent[len(known) :]
         frontier = self.frontier.extended(entry.encode() for entry in added)
         assert frontier.root() == checkpoint.root
         self.entries.extend(added)

@@ -5,8 +5,9 @@ import zlib
 import msgspec
 import pytest
 
+from protocol.packing import ENTRIES_MAX
 from protocol.refusal import Refusal
-from protocol.sync import ENTRIES_MAX, LogBatch, SyncRequest
+from protocol.sync import LogBatch, SyncRequest
 from protocol.wire import BODY_BYTES_MAX, PLAIN_BYTES_MAX, decode, encode, pack, unpack
 
 
@@ -85,11 +86,16 @@ def test_a_bomb_is_refused_when_it_has_grown_too_large() -> None:
         unpack(bomb, Item)
 
 
+NONE = {"count": 0, "runs": [], "others": []}
+
+
 @pytest.mark.parametrize(
     ("change", "path"),
     [
-        ({"entries": ["x"] * (ENTRIES_MAX + 1)}, "$.entries"),
-        ({"entries": ["x" * 1025]}, "$.entries[0]"),
+        ({"entries": NONE | {"count": ENTRIES_MAX + 1}}, "$.entries.count"),
+        ({"entries": NONE | {"others": [[0, "eA=="]] * (ENTRIES_MAX + 1)}}, "$.entries.others"),
+        ({"entries": NONE | {"others": [[0, "eHh4" * 2000]]}}, "$.entries.others[0][1]"),
+        ({"entries": NONE | {"runs": [{}]}}, "$.entries.runs[0]"),
         ({"begin": -1}, "$.begin"),
         ({"begin": 2**63}, "$.begin"),
         ({"begin": 1.5}, "$.begin"),
@@ -101,7 +107,7 @@ def test_a_bomb_is_refused_when_it_has_grown_too_large() -> None:
 def test_a_batch_out_of_bounds_is_refused_with_its_path(
     change: dict[str, object], path: str
 ) -> None:
-    batch = {"epoch": 0, "begin": 0, "entries": [], "checkpoint": ""} | change
+    batch = {"epoch": 0, "begin": 0, "entries": NONE, "checkpoint": ""} | change
 
     with pytest.raises(Refusal) as refused:
         decode(encode(batch), LogBatch)

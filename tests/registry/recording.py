@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from protocol.checkpoint import Checkpoint, log_origin, signed_checkpoint
 from protocol.merkle import EMPTY_FRONTIER
+from protocol.packing import packed_entries
 from protocol.price import Price
 from protocol.signing import public_bytes
 from protocol.sync import LogAnswer, LogBatch
@@ -78,8 +79,8 @@ class Recorder:
     def batch(self, begin: int = 0, end: int | None = None) -> LogBatch:
         """Entries [begin, end) and the checkpoint over the log up to there."""
         stop = len(self.entries) if end is None else end
-        sent = tuple(entry.decode("utf-8", "surrogatepass") for entry in self.entries[begin:stop])
-        return LogBatch(epoch=0, begin=begin, entries=sent, checkpoint=self.note(stop))
+        packed = packed_entries(self.entries[begin:stop])
+        return LogBatch(epoch=0, begin=begin, entries=packed, checkpoint=self.note(stop))
 
 
 @dataclass(slots=True)

@@ -38,8 +38,8 @@ node_log = Table(
     CheckConstraint("state IN ('open', 'parked', 'frozen')", name="node_log_state"),
 )
 
-# Whole bundles that were sealed together, from bundle `number` on: each 256 entries as they came,
-# in the form of a C2SP tlog-tiles entry bundle, compressed on its own and followed by the next.
+# Whole bundles of 256 entries that were sealed together, from bundle `number` on: packed
+# (`protocol/packing`) and compressed.
 log_bundle = Table(
     "log_bundle",
     metadata,
@@ -124,8 +124,9 @@ accelerator_use = Table(
 stream_hour = Table(
     "stream_hour",
     metadata,
-    Column("stream_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("tenant_id", Text, primary_key=True),
     Column("hour_ms", BigInteger, primary_key=True, autoincrement=False),
+    Column("stream_id", BigInteger, primary_key=True, autoincrement=False),
     Column("quantity", BigInteger, nullable=False),
     Column("rated", BigInteger, nullable=False),
     Column("charged", BigInteger, nullable=False),
@@ -146,7 +147,7 @@ usage_hour = table(
 VIEWS = (
     """
     CREATE VIEW usage_hour AS
-    SELECT s.tenant_id, h.hour_ms, s.owner_id, s.meter, s.sku, s.node_id, s.epoch, s.project_id,
+    SELECT h.tenant_id, h.hour_ms, s.owner_id, s.meter, s.sku, s.node_id, s.epoch, s.project_id,
            h.quantity, h.rated, h.charged
     FROM stream_hour AS h JOIN stream AS s ON s.stream_id = h.stream_id
     """,

@@ -104,7 +104,7 @@ def test_a_backlog_travels_in_batches_each_under_its_own_checkpoint(db: Db) -> N
     ends = []
 
     while (batch := next_piece(db, entries_max=4)) is not None:
-        end = batch.begin + len(batch.entries)
+        end = batch.begin + batch.entries.count
         ended = read_signed_checkpoint(batch.checkpoint, origin=ORIGIN, public_key=NODE_PUBLIC)
         assert ended.size == end
         accept(db, batch)
@@ -136,7 +136,7 @@ def test_a_registry_that_fell_back_is_sent_what_it_lost(db: Db) -> None:
     batch = next_piece(db)
 
     assert batch is not None
-    assert (batch.begin, len(batch.entries)) == (2, 4)
+    assert (batch.begin, batch.entries.count) == (2, 4)
     accept(db, batch)
     assert next_piece(db) is None
 

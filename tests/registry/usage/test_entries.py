@@ -1,14 +1,12 @@
 """A batch is read as its entries are, one by one; and refused as they are."""
 
-from dataclasses import fields
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from protocol.refusal import LogRefused
 from protocol.usage import COUNT_MAX, METERS, Entry, Heartbeat, Use, entry_bytes, read_entry
-from registry.usage.entries import ReadBatch, UseEntry, read_entries
+from registry.usage.entries import entries_between, read_entries
 from tests.registry.recording import START_MS, closed, lease_closed, opened, tokens
 
 texts = st.text("abcXYZ019_.-: /", min_size=1, max_size=64)
@@ -40,7 +38,7 @@ TRUE = entry_bytes(tokens(5, before=2, lease_id=1))
 def test_a_batch_reads_as_its_entries_do(entries: list[Entry]) -> None:
     raw = [entry_bytes(entry) for entry in entries]
 
-    assert _spelled(read_entries(raw, first_index=0)) == entries
+    assert entries_between(read_entries(raw, first_index=0), 0, len(raw)) == entries
 
 
 @given(
@@ -86,19 +84,9 @@ def test_each_bad_value_has_its_name(change: tuple[str, str], code: str) -> None
     assert (refused.value.code, refused.value.index) == (code, 41)
 
 
-def _spelled(batch: ReadBatch) -> list[Entry]:
-    """The entries of a batch as the protocol's own."""
-    return [
-        Use(**{field.name: getattr(entry, field.name) for field in fields(Use)})
-        if isinstance(entry, UseEntry)
-        else entry
-        for entry in batch.entries
-    ]
-
-
 def _outcome_of_batch(raw: bytes) -> object:
     try:
-        return _spelled(read_entries([TRUE, raw], first_index=0))[1]
+        return entries_between(read_entries([TRUE, raw], first_index=0), 1, 2)[0]
     except LogRefused as refused:
         return refused.code
 

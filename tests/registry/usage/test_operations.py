@@ -3,10 +3,12 @@
 from collections.abc import Callable
 
 import pytest
+from msgspec import structs
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from protocol.checkpoint import Checkpoint, read_checkpoint, signed_checkpoint
+from protocol.packing import packed_entries
 from protocol.sync import LogBatch
 from protocol.usage import Heartbeat, entry_bytes
 from registry.leases.queries import find_lease
@@ -150,8 +152,8 @@ def test_a_byte_flipped_in_a_stored_entry_is_refused_and_nothing_posted(
         here.take(node.batch(0, 3))
         before = _everything(here)
         sent = node.batch()
-        altered = list(sent.entries)
-        altered[at] = altered[at].replace("t_1", "t_3")
+        altered = list(node.entries)
+        altered[at] = altered[at].replace(b"t_1", b"t_3")
 
         answer = here.take(replace_entries(sent, altered))
 
@@ -161,8 +163,8 @@ def test_a_byte_flipped_in_a_stored_entry_is_refused_and_nothing_posted(
         assert here.take(node.batch()).size == 10
 
 
-TAMPERINGS: dict[str, Callable[[list[str]], list[str]]] = {
-    "dropped": lambda entries: entries[:4] + entries[5:] + ["{}"],
+TAMPERINGS: dict[str, Callable[[list[bytes]], list[bytes]]] = {
+    "dropped": lambda entries: entries[:4] + entries[5:] + [b"{}"],
     "inserted": lambda entries: [*entries[:4], entries[4], *entries[4:-1]],
     "reordered": lambda entries: [*entries[:4], entries[5], entries[4], *entries[6:]],
 }
@@ -175,7 +177,7 @@ def test_entries_moved_about_are_refused(databases: Databases, name: str) -> Non
         node.record(opened("a_1", "GPU-1"), *minutes(9, lease_id=1))
         sent = node.batch()
 
-        answer = here.take(replace_entries(sent, TAMPERINGS[name](list(sent.entries))))
+        answer = here.take(replace_entries(sent, TAMPERINGS[name](node.entries)))
 
         assert answer.problem is not None
         assert (answer.size, answer.problem.code) == (0, "checkpoint_root")
@@ -352,10 +354,8 @@ def test_sealed_entries_cannot_be_changed(databases: Databases, table: str) -> N
             here.within(lambda db: db.execute(text(f"DELETE FROM {table}")))
 
 
-def replace_entries(batch: LogBatch, entries: list[str]) -> LogBatch:
-    return LogBatch(
-        epoch=batch.epoch, begin=batch.begin, entries=tuple(entries), checkpoint=batch.checkpoint
-    )
+def replace_entries(batch: LogBatch, entries: list[bytes]) -> LogBatch:
+    return structs.replace(batch, entries=packed_entries(entries))
 
 
 def replace_note(node: Recorder, note: str) -> LogBatch:

@@ -8,16 +8,17 @@ ALTER TABLE stream ADD CONSTRAINT uq_stream_node_id_epoch_owner_id_meter_sku
     UNIQUE (node_id, epoch, owner_id, meter, sku);
 
 CREATE TABLE stream_hour (
-    stream_id BIGINT NOT NULL,
+    tenant_id TEXT NOT NULL,
     hour_ms BIGINT NOT NULL,
+    stream_id BIGINT NOT NULL,
     quantity BIGINT NOT NULL,
     rated BIGINT NOT NULL,
     charged BIGINT NOT NULL,
-    CONSTRAINT pk_stream_hour PRIMARY KEY (stream_id, hour_ms)
+    CONSTRAINT pk_stream_hour PRIMARY KEY (tenant_id, hour_ms, stream_id)
 );
 
-INSERT INTO stream_hour (stream_id, hour_ms, quantity, rated, charged)
-SELECT s.stream_id, h.hour_ms, h.quantity, h.rated, h.charged
+INSERT INTO stream_hour (tenant_id, hour_ms, stream_id, quantity, rated, charged)
+SELECT h.tenant_id, h.hour_ms, s.stream_id, h.quantity, h.rated, h.charged
 FROM usage_hour AS h JOIN stream AS s
   ON s.node_id = h.node_id AND s.owner_id = h.owner_id AND s.meter = h.meter AND s.sku = h.sku
 WHERE s.epoch = (
@@ -29,6 +30,6 @@ WHERE s.epoch = (
 DROP TABLE usage_hour;
 
 CREATE VIEW usage_hour AS
-SELECT s.tenant_id, h.hour_ms, s.owner_id, s.meter, s.sku, s.node_id, s.epoch, s.project_id,
+SELECT h.tenant_id, h.hour_ms, s.owner_id, s.meter, s.sku, s.node_id, s.epoch, s.project_id,
        h.quantity, h.rated, h.charged
 FROM stream_hour AS h JOIN stream AS s ON s.stream_id = h.stream_id;
