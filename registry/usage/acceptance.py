@@ -78,11 +78,18 @@ class _Line:
 
 
 def accept(
-    batch: ReadBatch, *, node_id: str, standing: Standing, tally: Tally, now_ms: int
+    batch: ReadBatch,
+    *,
+    node_id: str,
+    standing: Standing,
+    tally: Tally,
+    now_ms: int,
+    by_column: bool = True,
 ) -> Accepted:
     """Take the entries in, in their order; the first that breaks a rule is refused with its index.
 
     standing, tally  move on with each entry; of no use after a refusal
+    by_column        whether stretches may be counted in at once; the outcome is the same
     """
     rules = _Rules(batch, node_id, standing, tally, latest_ms=now_ms + AHEAD_MS_MAX)
     begins = batch.first_index == 0 and standing.events.epoch > 0
@@ -93,10 +100,10 @@ def accept(
     begin = 0
     for at, entry in batch.others.items():
         if not isinstance(entry, Heartbeat):
-            rules.stretch(begin, at)
+            rules.stretch(begin, at, by_column=by_column)
             rules.one_by_one(at, at + 1)
             begin = at + 1
-    rules.stretch(begin, len(batch.raw))
+    rules.stretch(begin, len(batch.raw), by_column=by_column)
     return rules.accepted
 
 
@@ -119,9 +126,9 @@ class _Rules:
         self._lines: dict[tuple[str | int, ...], _Line] = {}
         self._by_lease: dict[int, list[tuple[Use, _Line]]] = {}
 
-    def stretch(self, begin: int, end: int) -> None:
+    def stretch(self, begin: int, end: int, *, by_column: bool) -> None:
         """Take entries [begin, end) in, which leave openings and leases as they are."""
-        if begin < end and not self._counted_at_once(begin, end):
+        if begin < end and not (by_column and self._counted_at_once(begin, end)):
             self.one_by_one(begin, end)
 
     def one_by_one(self, begin: int, end: int) -> None:
