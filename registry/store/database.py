@@ -98,7 +98,7 @@ class Db:
             self.change("SAVEPOINT part")
             try:
                 yield
-            except BaseException:
+            except Exception:
                 self.change("ROLLBACK TO SAVEPOINT part")
                 self.change("RELEASE SAVEPOINT part")
                 raise
