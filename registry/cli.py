@@ -113,6 +113,22 @@ def ledger() -> None:
 @click.pass_obj
 def verify(console_: Console, *, as_json: bool) -> None:
     """Recompute every balance from postings and raw logs; exit code 11 on any difference."""
+    _prove(console_, as_json=as_json)
+
+
+@ledger.command(name="rebuild")
+@click.option("--verify", "compares", is_flag=True, help="Compare what comes out with what stands.")
+@json_option
+@click.pass_obj
+def rebuild(console_: Console, *, compares: bool, as_json: bool) -> None:
+    """Compute every balance, stream, hour and lease again from raw logs, prices, payments and
+    adjustments; exit code 11 on any difference, which is named.  Nothing is written."""
+    if not compares:
+        raise click.UsageError("add --verify: the ledger only grows, so nothing is written anew.")
+    _prove(console_, as_json=as_json)
+
+
+def _prove(console_: Console, *, as_json: bool) -> None:
     config = console_.config()
     key = read_key(Path(config.key_file))
     report = console_.run(
@@ -125,7 +141,8 @@ def verify(console_: Console, *, as_json: bool) -> None:
         f"{report.journals} journals and {report.entries} log entries: "
         f"{len(report.problems)} problems"
     )
-    told(asdict(report), words, as_json=as_json)
+    lines = (f"{one.code} {one.subject}: {one.detail}" for one in report.problems)
+    told(asdict(report), "\n".join((words, *lines)), as_json=as_json)
     if report.problems:
         sys.exit(VERIFICATION)
 

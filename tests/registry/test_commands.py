@@ -1,6 +1,8 @@
 """The operator's commands, typed again: what exists stays, what is new is added."""
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +51,12 @@ class Terminal:
         assert done.exit_code == 0, done.output
         return json.loads(done.output.splitlines()[-1])["data"]
 
+    def ends(self, *arguments: str) -> tuple[int, str]:
+        """The exit code of what is typed without `--json`, and what it says."""
+        typed = ["--config", str(self.folder / "registry.toml"), *arguments]
+        done = CliRunner().invoke(registry, typed, catch_exceptions=False)
+        return done.exit_code, done.output
+
     def adds(self, *names: str, tenant_id: str, power_kw: int = 20) -> Any:
         file = self.folder / "site.toml"
         nodes = (NODE.format(name=name) for name in names)
@@ -88,3 +96,19 @@ def test_organizations_are_listed_with_the_ids_that_other_commands_take(
 
     assert (found["tenant_id"], found["name"], found["sites"]) == (owner["tenant_id"], "Umoja", 1)
     assert [one["project_id"] for one in found["projects"]] == [owner["project_id"]]
+
+
+def test_a_rebuild_names_what_does_not_follow_and_ends_with_its_code(terminal: Terminal) -> None:
+    assert terminal.says("ledger", "rebuild", "--verify")["problems"] == []
+    assert terminal.ends("ledger", "rebuild")[0] == 2
+    (file,) = terminal.folder.glob("**/registry.db")
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute(
+            "INSERT INTO account (name, spendable, balance, held, credit_limit)"
+            " VALUES ('A:bank', 0, 5, 0, 0)"
+        )
+
+    code, output = terminal.ends("ledger", "rebuild", "--verify")
+
+    assert code == 11
+    assert "account_wrong A:bank: Its row says 5, its postings 0." in output
