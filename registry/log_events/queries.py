@@ -84,13 +84,14 @@ def insert_span(db: Db, node_id: str, epoch: int, begin: int, span: tuple[int, i
 
 def find_span(db: Db, node_id: str, epoch: int, begin: int) -> tuple[int, int] | None:
     """Return within what times the batch that began at `begin` counted; None for its own."""
-    kept = tables.log_span
-    row = db.row(
-        select(kept.c.low_ms, kept.c.high_ms).where(
-            _is(kept, node_id, epoch), kept.c.begin == begin
-        )
+    rows = db.fetch(
+        """
+        SELECT low_ms, high_ms FROM log_span
+        WHERE node_id = :node_id AND epoch = :epoch AND "begin" = :begin
+        """,
+        {"node_id": node_id, "epoch": epoch, "begin": begin},
     )
-    return None if row is None else (row.low_ms, row.high_ms)
+    return (rows[0][0], rows[0][1]) if rows else None
 
 
 def counted_to_ms(db: Db, node_id: str, epoch: int) -> int:
