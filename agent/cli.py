@@ -13,7 +13,14 @@ import click
 import msgspec
 import uvloop
 
-from agent.commands import clean_up, node_status, opened, serve_echo
+from agent.commands import (
+    clean_up,
+    next_key,
+    node_status,
+    opened,
+    proof_of_call,
+    serve_echo,
+)
 from agent.config import Config, read_config
 from agent.doctor import doctor_report
 from agent.enrolling import enrolled
@@ -153,6 +160,30 @@ def verify_log_(context: click.Context, *, as_json: bool) -> None:
     told(asdict(report) | {"intact": report.fault is None}, words, as_json=as_json)
     if report.fault is not None:
         sys.exit(VERIFICATION)
+
+
+@agent.command(name="prove-call")
+@click.argument("call_id")
+@json_option
+@click.pass_context
+def prove_call(context: click.Context, call_id: str, *, as_json: bool) -> None:
+    """Prove one call to its tenant: its row, and its path to the root in the usage record."""
+    proof = proof_of_call(config_of(context), call_id)
+    words = msgspec.json.format(msgspec.json.encode(proof), indent=2).decode()
+    told(msgspec.to_builtins(proof), words, as_json=as_json)
+
+
+@agent.command(name="rotate-key")
+@json_option
+@click.pass_context
+def rotate_key(context: click.Context, *, as_json: bool) -> None:
+    """Change this node's key: the log says so, and the registry trusts the new one from then on."""
+    verifier = next_key(config_of(context))
+    words = (
+        f"The next key is {verifier}\n"
+        "The agent changes to it at its next call; `status` says when it has."
+    )
+    told({"verifier_key": verifier}, words, as_json=as_json)
 
 
 @agent.command()

@@ -17,16 +17,21 @@ from agent.demo_echo.routes import demo_app
 from agent.drivers.docker_engine import DockerEngine
 from agent.drivers.firewall import Firewall
 from agent.drivers.host import wall_ms
+from agent.drivers.keyfile import make_key, next_key_path
 from agent.health.queries import list_findings
 from agent.leases.queries import list_open_leases
-from agent.machine import STORE_FILE, fresh_id
+from agent.machine import KEY_FILE, STORE_FILE, fresh_id
+from agent.metering.operations import prove_call
 from agent.server.app import open_socket, serving
 from agent.store.database import Db, open_for_reading
 from agent.sync.exchange import NotEnrolled
 from agent.sync.queries import find_contact, get_identity
 from agent.usage_log.operations import count_unsent, find_log_fault
 from agent.usage_log.queries import get_log
+from protocol.call_row import CallProof
+from protocol.note import verifier_key
 from protocol.refusal import Fault
+from protocol.signing import public_bytes
 
 KILL_LOOK_S = 0.2
 KILL_LOOKS_MAX = 150
@@ -64,6 +69,21 @@ def node_status(config: Config) -> dict[str, Any]:
         "leases": [asdict(lease) for lease in list_open_leases(db)],
         "findings": [msgspec.to_builtins(finding) for finding in list_findings(db)],
     }
+
+
+def proof_of_call(config: Config, call_id: str) -> CallProof:
+    """Return the proof that a call stands in this node's usage log."""
+    return prove_call(opened(config), call_id)
+
+
+def next_key(config: Config) -> str:
+    """Make the key that is to take the place of this node's; return its verifier key.
+
+    The running agent, or the next one that is started, changes to it at its next call.
+    """
+    origin = get_log(opened(config)).origin
+    key = make_key(next_key_path(Path(config.state_directory) / KEY_FILE))
+    return verifier_key(origin, public_bytes(key))
 
 
 async def clean_up(config: Config) -> int:

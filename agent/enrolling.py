@@ -42,7 +42,7 @@ async def enrolled(config: Config, secret: str) -> EnrolAnswer:
             key = ensure_key(state / KEY_FILE)
             client = RegistryClient(
                 config.registry_url,
-                key,
+                lambda: key,
                 new_nonce=partial(secrets.token_urlsafe, 24),
                 agent_version=__version__,
             )

@@ -17,10 +17,11 @@ from agent.allocations.operations import Moment
 from agent.allocations.queries import list_ready_runs
 from agent.background import Loop, Work
 from agent.config import Config, gateway_url
+from agent.drivers.ballast import Ballast
 from agent.drivers.docker_engine import DockerEngine
 from agent.drivers.firewall import Firewall
 from agent.drivers.host import HostReader, boot_id, boottime_ms, running_ms, wall_ms
-from agent.drivers.keyfile import read_key
+from agent.drivers.keyfile import NodeKeys, read_key
 from agent.drivers.simulated import SimulatedAccelerators
 from agent.gateway.admission import Admission
 from agent.gateway.backends import Backend, Backends
@@ -49,16 +50,16 @@ from agent.sync.exchange import NotEnrolled
 from agent.sync.loop import SyncLoop, Uplink
 from agent.sync.operations import Taken, stored_desired, stored_key_set
 from agent.sync.queries import Identity, get_identity, list_trusted
+from agent.sync.signer import Signer
 from agent.usage_log.loop import LogRounds
 from agent.usage_log.operations import audit_keys, park_broken, verify_log
 from agent.usage_log.routes import USAGE_LOG, UsageLog
 from agent.usage_log.routes import routes as log_routes
 from protocol import __version__
-from protocol.checkpoint import signed_checkpoint
 from protocol.clock import SECOND_MS
 from protocol.price import Price
 from protocol.refusal import Fault
-from protocol.signing import SigningKey
+from protocol.signing import SigningKey, public_bytes
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +67,7 @@ ALLOCATIONS_PERIOD_MS = 5 * SECOND_MS
 HEALTH_PERIOD_MS = 10 * SECOND_MS
 BACKENDS_PERIOD_MS = 5 * SECOND_MS
 CHANCES = 1_000_000
+BALLAST_FILE = "ballast"
 
 
 @dataclass(slots=True)
@@ -108,14 +110,15 @@ async def run_node(config: Config) -> None:
         session = await resources.enter_async_context(backend_session())
         asker = ModelAsker()
         resources.push_async_callback(asker.close)
+        signer = Signer(_keys(state, identity))
         client = RegistryClient(
             config.registry_url,
-            key,
+            signer.calls,
             new_nonce=partial(secrets.token_urlsafe, 24),
             agent_version=__version__,
         )
         resources.push_async_callback(client.close)
-        rooms.loops.update(_loops(rooms, client=client, asker=asker))
+        rooms.loops.update(_loops(rooms, signer, client=client, asker=asker))
         app = make_app([gateway_routes, metrics_routes, log_routes], new_id=fresh_id)
         app[GATEWAY] = await _gateway(rooms, session=session)
         monitoring = _token(config.gateway.metrics_token_file, "metrics_token_file")
@@ -175,10 +178,13 @@ def configured_backends(config: Config) -> list[Backend]:
     ]
 
 
-def _loops(rooms: Rooms, *, client: RegistryClient, asker: ModelAsker) -> dict[str, Loop]:
-    sync = SyncLoop(_uplink(rooms, client))
+def _loops(
+    rooms: Rooms, signer: Signer, *, client: RegistryClient, asker: ModelAsker
+) -> dict[str, Loop]:
+    sync = SyncLoop(_uplink(rooms, signer, client))
     log_rounds = LogRounds(rooms.store, on_broken=lambda: rooms.wake("health"))
     metering = _metering(rooms)
+    rooms.observer.unwritten = metering.unwritten
 
     async def metered() -> str:
         # Usage that was closed lets GPUs go, and entries that were written want to be sent.
@@ -241,10 +247,11 @@ def _metering(rooms: Rooms) -> Metering:
         # What the clock has still to be corrected by is what it is wrong by.
         skew=lambda: -rooms.clock.state.correction_ms,
         on_uncovered=lambda: rooms.wake("allocations"),
+        room=Ballast(Path(rooms.config.state_directory) / BALLAST_FILE),
     )
 
 
-def _uplink(rooms: Rooms, client: RegistryClient) -> Uplink:
+def _uplink(rooms: Rooms, signer: Signer, client: RegistryClient) -> Uplink:
     interval_s = rooms.config.sync_interval_s
 
     def on_taken(taken: Taken) -> None:
@@ -260,7 +267,7 @@ def _uplink(rooms: Rooms, client: RegistryClient) -> Uplink:
         clock=rooms.clock,
         wall=wall_ms,
         boot_id=rooms.boot,
-        sign=partial(signed_checkpoint, key=rooms.key),
+        keys=signer,
         observe=rooms.observer.observed,
         on_taken=on_taken,
         chance=partial(secrets.randbelow, CHANCES),
@@ -358,6 +365,20 @@ async def _run(rooms: Rooms, app: Application, listening: socket.socket) -> None
 def _prices(db: Db) -> Sequence[Price]:
     state = stored_desired(db)
     return state.prices if state is not None else ()
+
+
+def _keys(state: Path, identity: Identity) -> NodeKeys:
+    """Return the keys of this node; a change that only its file has not heard of is finished."""
+    keys = NodeKeys(state / KEY_FILE)
+    following = keys.find_next()
+    if following is not None and public_bytes(following) == identity.public_key:
+        keys.promote()
+    if public_bytes(keys.current) != identity.public_key:
+        raise Fault(
+            f"{state / KEY_FILE} is not the key that this node was enrolled with. Put that key "
+            "back, or give the agent an empty state_directory and enrol it anew."
+        )
+    return keys
 
 
 def _token(path: str | None, setting: str) -> str | None:

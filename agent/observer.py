@@ -63,6 +63,7 @@ class Observer:
 
     failures  failures in a row of each background work, by its name
     hold      tells simulated cards which of them are busy
+    unwritten why usage cannot be written down, or None
     """
 
     store: Store
@@ -77,6 +78,7 @@ class Observer:
     boot_id: str
     failures: Callable[[], dict[str, int]] = field(default=dict)
     hold: Callable[[Collection[str]], None] = lambda _uuids: None
+    unwritten: Callable[[], str | None] = lambda: None
     cards: Cards | None = None
 
     async def read_cards(self) -> Cards:
@@ -126,6 +128,7 @@ class Observer:
             log_fault=kept.log_fault,
             egress_fault=kept.egress_fault,
             networked_containers=kept.networked,
+            usage_fault=self.unwritten(),
         )
 
     async def scrape(self) -> Scrape:

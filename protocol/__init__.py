@@ -1,8 +1,8 @@
 """The contract between agent and registry: shared types and rules, all of them pure.
 
 Reading order: ids, money, clock, refusal, exits, wire, canonical, signing, http_signature, merkle,
-note, checkpoint, receipt, price, log_events, usage, lifecycle, settings, manifest, health,
-observed, desired, lease, key_set, enrolment, sync.
+note, checkpoint, receipt, tiles, fork_evidence, price, log_events, usage, call_row, lifecycle,
+settings, manifest, health, observed, desired, lease, key_set, enrolment, sync.
 """
 
 PROTOCOL_VERSION = 1

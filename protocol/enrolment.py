@@ -43,11 +43,26 @@ class TrustKey(msgspec.Struct, frozen=True):
     public_key: PublicKeyText
 
 
+class LostLog(msgspec.Struct, frozen=True):
+    """How far the registry has the log that a node lost, and what time cannot be known any more.
+
+    root                    base64
+    from_at_ms, until_at_ms from its last cosignature to the new enrolment, by the registry's clock
+    """
+
+    origin: Annotated[str, msgspec.Meta(min_length=1, max_length=320)]
+    size: Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
+    root: Annotated[str, msgspec.Meta(min_length=44, max_length=44)]
+    from_at_ms: Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
+    until_at_ms: Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
+
+
 class EnrolAnswer(msgspec.Struct, frozen=True):
     """What the node keeps for good.
 
     registry_domain  heads the log's origin and the witness's name
-    log_epoch        0, or one more than the log that was lost
+    log_epoch        0, or one more than that of the log that was lost
+    lost_log         that log; None in epoch 0
     """
 
     node_id: Label
@@ -56,6 +71,7 @@ class EnrolAnswer(msgspec.Struct, frozen=True):
     registry_domain: Annotated[str, msgspec.Meta(min_length=1, max_length=253)]
     log_epoch: Annotated[int, msgspec.Meta(ge=0)]
     trust_keys: Annotated[tuple[TrustKey, ...], msgspec.Meta(min_length=1, max_length=4)]
+    lost_log: LostLog | None = None
 
 
 def registry_key_id(secret: str) -> str | None:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import msgspec
 
+from protocol.canonical import ENTRY_BYTES_MAX
 from protocol.enrolment import TrustKey
 from protocol.health import Finding
 from protocol.lease import LEASES_MAX, Lease, LeaseSpend
@@ -23,7 +24,7 @@ from protocol.observed import (
     ObservedAllocation,
     ServedModel,
 )
-from protocol.packing import PackedEntries
+from protocol.packing import ENTRIES_MAX, PackedEntries
 from protocol.signing import Envelope
 
 FINDINGS_MAX = 256
@@ -105,3 +106,24 @@ class SyncAnswer(msgspec.Struct, frozen=True):
     desired: Envelope | None = None
     key_set: Envelope | None = None
     received_at_ms: Moment | None = None
+
+
+class LogPull(msgspec.Struct, frozen=True):
+    """A node whose database is older than its log asks for its entries [begin, begin + count)."""
+
+    epoch: Moment
+    begin: Moment
+    count: Annotated[int, msgspec.Meta(ge=1, le=ENTRIES_MAX)]
+
+
+class LogPulled(msgspec.Struct, frozen=True):
+    """Those entries, as far as they were accepted, and the cosigned checkpoint over all of them."""
+
+    epoch: Moment
+    size: Moment
+    begin: Moment
+    entries: Annotated[
+        tuple[Annotated[str, msgspec.Meta(max_length=ENTRY_BYTES_MAX)], ...],
+        msgspec.Meta(max_length=ENTRIES_MAX),
+    ]
+    checkpoint: Annotated[str, msgspec.Meta(max_length=NOTE_BYTES_MAX)]

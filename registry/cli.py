@@ -26,6 +26,7 @@ from registry.config import Config, database_url
 from registry.drivers.keyfile import read_key, read_or_create_key
 from registry.governing import GOVERNING, OF_SITES
 from registry.jobs import run_jobs
+from registry.log_commands import COMMANDS as LOGS
 from registry.money_commands import LEDGER, MONEY
 from registry.nodes.queries import list_nodes
 from registry.payment_commands import payment
@@ -147,7 +148,7 @@ def _prove(console_: Console, *, as_json: bool) -> None:
         sys.exit(VERIFICATION)
 
 
-for command in (*SET_UP, *MONEY, payment, payout):
+for command in (*SET_UP, *MONEY, *LOGS, payment, payout):
     registry.add_command(command)
 for command in GOVERNING:
     organization.add_command(command)

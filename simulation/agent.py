@@ -19,9 +19,9 @@ from agent.store.database import Db
 from agent.sync.loop import SyncLoop, Uplink
 from agent.sync.operations import Taken, stored_desired
 from agent.sync.queries import list_trusted
+from agent.sync.signer import Signer
 from agent.usage_log.operations import audit_keys, park_broken, verify_log
 from protocol import __version__
-from protocol.checkpoint import signed_checkpoint
 from protocol.price import Price
 from protocol.signing import SigningKey, public_bytes
 from protocol.sync import SyncAnswer
@@ -52,6 +52,23 @@ class Cards:
 
     async def close(self) -> None:
         """There is nothing to let go of."""
+
+
+class OneKey:
+    """`KeyFiles`: a key that is never changed."""
+
+    def __init__(self, key: SigningKey) -> None:
+        self._key = key
+
+    @property
+    def current(self) -> SigningKey:
+        return self._key
+
+    def find_next(self) -> SigningKey | None:
+        return None
+
+    def promote(self) -> None:
+        """There is nothing to change to."""
 
 
 class Work:
@@ -291,7 +308,7 @@ class Agent:
             clock=self.clock,
             wall=self._machine.wall_ms,
             boot_id=self._machine.boot_id,
-            sign=partial(signed_checkpoint, key=key),
+            keys=Signer(OneKey(key)),
             observe=self.observer.observed,
             on_taken=on_taken,
             chance=lambda: chance.randrange(1_000_000),

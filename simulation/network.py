@@ -13,7 +13,7 @@ from protocol.enrolment import EnrolAnswer, EnrolRequest
 from protocol.http_signature import read_signed_answer, signed_request_headers
 from protocol.refusal import Fault
 from protocol.signing import SigningKey
-from protocol.sync import SyncAnswer, SyncRequest
+from protocol.sync import LogPull, LogPulled, SyncAnswer, SyncRequest
 from protocol.wire import pack, unpack
 from simulation.setup import Setup
 from simulation.timeline import Timeline
@@ -200,6 +200,10 @@ class Client:
                 nonce=nonce,
             )
         return self._changed(unpack(reply.body, SyncAnswer)), reply.signed_by
+
+    async def pull(self, asked: LogPull, *, trusted: Mapping[str, bytes], now_ms: int) -> LogPulled:
+        """No disk is put back from an old copy here."""
+        raise Fault("A simulated disk keeps what it was told.")
 
     async def enrol(self, request: EnrolRequest, *, now_ms: int) -> EnrolAnswer:
         """Nodes are enrolled before the run begins."""

@@ -73,6 +73,40 @@ def ensure_key(path: Path) -> SigningKey:
     return read_key(path) if path.exists() else make_key(path)
 
 
+class NodeKeys:
+    """The key of this node and, while it is being changed, the next one beside it.
+
+    A change is asked for by making the next key's file; it is over when that file has taken the
+    place of the first.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._current = read_key(path)
+
+    @property
+    def current(self) -> SigningKey:
+        """Return the key that the registry trusts."""
+        return self._current
+
+    def find_next(self) -> SigningKey | None:
+        """Return the key that is to take its place, or None."""
+        path = next_key_path(self._path)
+        return read_key(path) if path.exists() else None
+
+    def promote(self) -> None:
+        """Go by the next key from now on; the file of the one before is gone."""
+        path = next_key_path(self._path)
+        self._current = read_key(path)
+        os.replace(path, self._path)
+        _sync_folder(self._path.parent)
+
+
+def next_key_path(path: Path) -> Path:
+    """Return where the next key stands while it is not the node's yet."""
+    return path.with_name(f"{path.name}.next")
+
+
 def _sync_folder(folder: Path) -> None:
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:

@@ -47,6 +47,7 @@ class Facts:
     log_fault          why the usage log is not intact
     egress_fault       why the rules that keep containers off the site's network do not stand
     networked_containers  how many containers run that have a network
+    usage_fault        why usage cannot be written down
     """
 
     at_ms: int
@@ -60,6 +61,7 @@ class Facts:
     log_fault: str | None = None
     egress_fault: str | None = None
     networked_containers: int = 0
+    usage_fault: str | None = None
 
 
 def accelerator_readings(

@@ -10,16 +10,20 @@ from dataclasses import dataclass
 from agent.leases.operations import close_ended, find_newest_lease, open_till, store_till
 from agent.leases.till import Till
 from agent.metering import queries
-from agent.metering.call_usage import call_usage
+from agent.metering.call_usage import call_row, call_usage
 from agent.metering.intervals import Gap, gap_since
 from agent.metering.queries import Metered
 from agent.metering.run_usage import MeteredRun, next_worst, run_usage
 from agent.metering.timekeeper import TimeState, begun
 from agent.store.database import Db
-from agent.usage_log.operations import append_to
-from agent.usage_log.queries import find_log, list_streams
+from agent.usage_log.log_state import is_restoring
+from agent.usage_log.operations import append, append_to
+from agent.usage_log.queries import find_log, list_entries, list_streams
+from agent.usage_log.restoring import Replayed, left_open
 from agent.usage_log.stream import StreamEnd, StreamKey
+from protocol.call_row import CallProof, call_proof
 from protocol.price import Price
+from protocol.refusal import Refusal
 from protocol.usage import Entry, Heartbeat
 
 CALLS_MAX = 20_000
@@ -34,6 +38,7 @@ class Tick:
     period_ms    how long after this one the next tick comes at the latest
     heartbeat    whether a sign of life is due
     skew_ms      this node's time minus the registry's, as far as known
+    lost         whether ticks failed before this one, so that what was used since is a gap
     """
 
     time: TimeState
@@ -43,6 +48,7 @@ class Tick:
     period_ms: int
     heartbeat: bool
     skew_ms: int
+    lost: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +80,7 @@ def tick(db: Db, moment: Tick, prices: Sequence[Price]) -> Ticked:
     lease is either, until then, so nothing new runs meanwhile.
     """
     log = find_log(db)
-    if log is None or not moment.time.trusted:
+    if log is None or not moment.time.trusted or is_restoring(log):
         return Ticked(entries=0, runs=0, calls=0, leases_closed=0, uncovered=())
     kept = queries.find_time(db)
     calls = queries.list_finished_calls(db, before_ms=moment.now_ms, limit=CALLS_MAX)
@@ -83,10 +89,17 @@ def tick(db: Db, moment: Tick, prices: Sequence[Price]) -> Ticked:
     streams = list_streams(db, owners)
     beat = Heartbeat(at_ms=moment.now_ms, boottime_ms=moment.boot_ms, skew_ms=moment.skew_ms)
     entries: list[Entry] = [beat] if moment.heartbeat else []
-    entries += call_usage(calls, streams, prices, now_ms=moment.now_ms)
-    moved = queries.move_recorded(db, [call.call_id for call in calls])
+    counted = call_usage(calls, streams, prices, now_ms=moment.now_ms)
+    first = log.frontier.size + len(entries)
+    entries += counted.uses
+    places = {call.call_id: counted.bound.get(call.call_id) for call in calls}
+    moved = queries.move_recorded(
+        db, {name: None if at is None else first + at for name, at in places.items()}
+    )
     assert moved == len(calls), "a call was recorded by somebody else"
-    used, uncovered = _record_runs(db, runs, moment, _gap(kept, moment), prices, streams)
+    used, uncovered = _record_runs(
+        db, runs, moment, _gap(kept, moment), prices, streams, counted_from_ms=log.counted_from_ms
+    )
     closed = []
     if not queries.has_unrecorded_calls(db):
         closed = close_ended(
@@ -109,6 +122,42 @@ def tick(db: Db, moment: Tick, prices: Sequence[Price]) -> Ticked:
     )
 
 
+def prove_call(db: Db, call_id: str) -> CallProof:
+    """Return the proof that a call stands in the usage log, from the rows of all that its record
+    counts; refuse a call that is not known here any more, or that no record counts."""
+    index = queries.find_call_entry(db, call_id)
+    if index is None:
+        raise Refusal(
+            code="call_not_recorded",
+            status=404,
+            message="No record of this node's usage log counts such a call.",
+            hint="A call is counted at the tick after its end, and its row kept for 30 days.",
+        )
+    rows = [call_row(call) for call in queries.list_calls_of_entry(db, index)]
+    (entry,) = list_entries(db, index, index + 1)
+    return call_proof(rows, call_id, entry=entry, entry_index=index)
+
+
+def go_on_after_restore(db: Db, replayed: Replayed) -> None:
+    """Have runs and calls stand where the log that was pulled back says, and close what nothing
+    here goes on with.
+
+    A call that ended before the log's last word may stand in it; it is not written down again.
+    """
+    runs = queries.list_metered_runs(db)
+    running = {run.allocation_id: run.container_id for run in runs}
+    metered = []
+    for run in runs:
+        opened = replayed.opened.get(run.allocation_id)
+        if opened is not None and opened.container_id == run.container_id:
+            closed = run.allocation_id in replayed.closed
+            to_ms = replayed.metered_to_ms(run.allocation_id)
+            metered.append(Metered(run, to_ms, closed=closed))
+    queries.move_metered(db, metered)
+    queries.forget_calls_before(db, replayed.last_ms)
+    append(db, left_open(replayed, running))
+
+
 def _gap(kept: tuple[TimeState, int, int, int] | None, moment: Tick) -> Gap:
     """Return the time since the last tick in which this machine slept."""
     if kept is None or kept[0].boot_id != moment.time.boot_id:
@@ -128,6 +177,8 @@ def _record_runs(
     gap: Gap,
     prices: Sequence[Price],
     streams: Mapping[StreamKey, StreamEnd],
+    *,
+    counted_from_ms: int,
 ) -> tuple[list[Entry], tuple[str, ...]]:
     """Return the entries of all runs, and which allocations no lease covers any more."""
     till = open_till(
@@ -152,6 +203,8 @@ def _record_runs(
             stream=streams.get(run.stream),
             lease_id=lease_id,
             prices=prices,
+            counted_from_ms=counted_from_ms,
+            lost=moment.lost,
         )
         entries += usage.entries
         metered.append(Metered(run, usage.metered_to_ms, closed=usage.closed))

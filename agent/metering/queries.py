@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from agent.metering.call_usage import FinishedCall
@@ -79,14 +79,39 @@ def has_unrecorded_calls(db: Db) -> bool:
     )
 
 
-def move_recorded(db: Db, call_ids: Collection[str]) -> int:
-    """Note that these calls stand in the usage log; return how many did not before."""
-    return db.write(
+def move_recorded(db: Db, calls: Mapping[str, int | None]) -> int:
+    """Note that these calls stand in the usage log, and which entry has the root over their rows;
+    return how many did not before."""
+    return db.write_many(
+        "UPDATE call SET recorded = 1, entry_idx = :idx WHERE call_id = :call_id AND recorded = 0",
+        [{"call_id": call_id, "idx": index} for call_id, index in calls.items()],
+    )
+
+
+def find_call_entry(db: Db, call_id: str) -> int | None:
+    """Return which entry of the usage log has the root over a call's row, or None."""
+    row = db.row("SELECT entry_idx FROM call WHERE call_id = :call_id", {"call_id": call_id})
+    return None if row is None else row["entry_idx"]
+
+
+def list_calls_of_entry(db: Db, index: int) -> list[FinishedCall]:
+    """Return the calls that a record counts, in the order of their rows."""
+    rows = db.rows(
         """
-        UPDATE call SET recorded = 1
-        WHERE recorded = 0 AND call_id IN (SELECT value FROM json_each(:call_ids))
+        SELECT call_id, key_id, tenant_id, project_id, model, lease_id, tokens_in, tokens_out,
+               requests, finished_at_ms
+        FROM call WHERE entry_idx = :idx ORDER BY finished_at_ms, call_id
         """,
-        {"call_ids": json.dumps(list(call_ids))},
+        {"idx": index},
+    )
+    return [FinishedCall(**dict(row)) for row in rows]
+
+
+def forget_calls_before(db: Db, at_ms: int) -> int:
+    """Take calls that ended up to a moment as recorded; return how many were not."""
+    return db.write(
+        "UPDATE call SET recorded = 1 WHERE recorded = 0 AND finished_at_ms <= :at_ms",
+        {"at_ms": at_ms},
     )
 
 

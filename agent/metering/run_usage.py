@@ -5,9 +5,12 @@ from dataclasses import dataclass
 
 from agent.metering.intervals import Gap, Interval, gap_after, intervals
 from agent.usage_log.stream import StreamEnd, StreamKey
+from protocol import log_events
 from protocol.clock import next_hour
 from protocol.price import Price, charge, price_at, worst_case
 from protocol.usage import GPU_MS, Closed, Entry, Opened, Use
+
+DISK_FULL = "disk_full"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,17 +79,22 @@ def run_usage(
     stream: StreamEnd | None,
     lease_id: int,
     prices: Sequence[Price],
+    counted_from_ms: int = 0,
+    lost: bool = False,
 ) -> RunUsage:
     """Return the entries of one run since it was last metered.
 
     gap       time in which this node slept
     stream    where its stream ended: another attempt of the same allocation may have been in it
     lease_id  the lease that backs it
+    counted_from_ms  before it nothing counts: an earlier log of this node did
+    lost      whether what was used since then could not be written down, so that nothing is billed
     """
     entries: list[Entry] = []
     begin_ms = run.metered_to_ms
     if begin_ms is None:
-        begin_ms = min(max(run.ready_at_ms, stream.last_end_ms if stream else 0), now_ms)
+        ended_ms = stream.last_end_ms if stream else 0
+        begin_ms = min(max(run.ready_at_ms, ended_ms, counted_from_ms), now_ms)
         entries.append(_opened(run, at_ms=begin_ms))
     until_ms = max(begin_ms, charged_until_ms(run, now_ms))
     pieces = intervals(begin_ms, until_ms, gap)
@@ -95,7 +103,9 @@ def run_usage(
         slept_until_ms = max(until_ms, min(unseen.end_ms, now_ms))
         pieces += intervals(until_ms, slept_until_ms, unseen)
         until_ms = slept_until_ms
-    if not run.accelerators:
+    if lost and run.accelerators and begin_ms < until_ms:
+        entries.append(log_events.Gap(run.allocation_id, begin_ms, until_ms, DISK_FULL))
+    if lost or not run.accelerators:
         pieces = []
     total = stream.cumulative if stream else 0
     cost = 0

@@ -18,7 +18,7 @@ from protocol.enrolment import EnrolAnswer, EnrolRequest
 from protocol.http_signature import read_signed_answer, signed_request_headers
 from protocol.refusal import Refusal, SignatureRefused
 from protocol.signing import SigningKey, key_id
-from protocol.sync import SyncAnswer, SyncRequest
+from protocol.sync import LogPull, LogPulled, SyncAnswer, SyncRequest
 from protocol.wire import BODY_BYTES_MAX, decode, pack, unpack
 
 CONNECT_S = 5.0
@@ -30,6 +30,7 @@ WHOLE_S = 60.0
 RETRY_AFTER_S_MAX = 3_600
 SYNC_PATH = "/node/v1/sync"
 ENROL_PATH = "/node/v1/enrol"
+PULL_PATH = "/node/v1/log"
 LIFE_PATH = "/healthz"
 HTTP_OK = 200
 
@@ -47,6 +48,9 @@ class Registry(Protocol):
 
         Raises RegistrySilent when none could be believed, RefusedByRegistry when it said no.
         """
+
+    async def pull(self, asked: LogPull, *, trusted: Mapping[str, bytes], now_ms: int) -> LogPulled:
+        """Return entries of this node's own log; raises as `sync` does."""
 
     async def enrol(self, request: EnrolRequest, *, now_ms: int) -> EnrolAnswer:
         """Return the answer, signed by the key that the secret pins; raises as `sync` does."""
@@ -75,12 +79,16 @@ class RegistryClient:
     def __init__(
         self,
         base_url: str,
-        key: SigningKey,
+        key: Callable[[], SigningKey],
         *,
         new_nonce: Callable[[], str],
         agent_version: str,
     ) -> None:
-        """Call the registry at `base_url`; new_nonce: 16 to 64 characters nobody can guess."""
+        """Call the registry at `base_url`.
+
+        key        returns the one that signs now
+        new_nonce  returns 16 to 64 characters nobody can guess
+        """
         self._base_url = base_url.rstrip("/")
         self._key = key
         self._new_nonce = new_nonce
@@ -103,6 +111,14 @@ class RegistryClient:
         signed_by = _signer(received, trusted.get, nonce)
         return _believed(lambda: unpack(received.body, SyncAnswer)), signed_by
 
+    async def pull(self, asked: LogPull, *, trusted: Mapping[str, bytes], now_ms: int) -> LogPulled:
+        """Ask for entries that this node has lost."""
+        received, nonce = await self._call(PULL_PATH, pack(asked), now_ms=now_ms)
+        if received.status != 200:
+            raise _refusal(received, trusted.get, nonce)
+        _signer(received, trusted.get, nonce)
+        return _believed(lambda: unpack(received.body, LogPulled))
+
     async def enrol(self, request: EnrolRequest, *, now_ms: int) -> EnrolAnswer:
         """Spend the secret."""
         pinned_key_id(request.secret)
@@ -121,7 +137,7 @@ class RegistryClient:
     async def _call(self, path: str, body: bytes, *, now_ms: int) -> tuple[_Received, str]:
         url, nonce = self._base_url + path, self._new_nonce()
         headers = signed_request_headers(
-            method="POST", url=url, body=body, key=self._key, now_ms=now_ms, nonce=nonce
+            method="POST", url=url, body=body, key=self._key(), now_ms=now_ms, nonce=nonce
         )
         headers["Content-Type"] = "application/zlib"
         try:

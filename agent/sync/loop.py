@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from agent.metering.timekeeper import NodeClock
 from agent.store.thread import Store
@@ -14,12 +15,26 @@ from agent.sync.exchange import (
     backoff_ms,
     interval_ms,
 )
-from agent.sync.operations import Heard, Taken, note_enrolled, outgoing, take_answer
+from agent.sync.operations import (
+    Heard,
+    Taken,
+    finish_restore,
+    note_enrolled,
+    outgoing,
+    restore_from,
+    take_answer,
+    take_key_change,
+)
+from agent.sync.queries import list_trusted
 from agent.sync.time_estimate import estimate
-from agent.usage_log.operations import Sign
+from agent.usage_log.key_change import KeyChange
+from agent.usage_log.operations import begin_key_change, take_back
+from protocol.checkpoint import Checkpoint
 from protocol.clock import Clock
 from protocol.enrolment import EnrolAnswer, EnrolRequest
-from protocol.sync import SYNC_INTERVAL_MS, SyncAnswer
+from protocol.packing import ENTRIES_MAX
+from protocol.refusal import LogRefused
+from protocol.sync import SYNC_INTERVAL_MS, LogPull, SyncAnswer
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +45,23 @@ ERROR_MS_MAX = 5_000
 """An answer that was longer on the way says too little about what time it is."""
 
 STALE = "signature_stale"
+UNKNOWN_KEY = "unknown_key"
+
+
+class Keys(Protocol):
+    """The keys of this node: `agent/sync/signer.py:Signer` over the files."""
+
+    def sign(self, checkpoint: Checkpoint, change: KeyChange | None) -> str:
+        """Return the checkpoint signed by whoever signs the log at that size."""
+
+    def find_next(self) -> bytes | None:
+        """Return the public key that this node is asked to change to, or None."""
+
+    def call_with_next(self, *, yes: bool) -> None:
+        """Have calls signed with the next key, or with the present one again."""
+
+    def promote(self) -> None:
+        """Go by the next key from now on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +69,7 @@ class Uplink:
     """What talking with the registry needs.
 
     wall        the machine's own clock, looked at only to say how wrong it is
-    sign        makes checkpoints into signed notes
+    keys        sign the log and the calls
     observe     returns what the other rooms see now
     on_taken    called after each answer that was kept, with what it changed
     chance      returns 0 to 999,999, each as likely as the other
@@ -49,7 +81,7 @@ class Uplink:
     clock: NodeClock
     wall: Clock
     boot_id: str
-    sign: Sign
+    keys: Keys
     observe: Callable[[], Awaitable[Observed]]
     on_taken: Callable[[Taken], None]
     chance: Callable[[], int]
@@ -86,9 +118,39 @@ class SyncLoop:
         self._failures = 0
         for why in taken.change.refused:
             log.warning("part of an answer does not count", extra={"why": why})
+        if taken.parked is not None and await self._uplink.store.run(restore_from) is not None:
+            return await self._restored()
         if taken.parked is not None:
             return f"answered; the usage log is parked: {taken.parked.why}"
         return "answered" + ("".join(f"; {why}" for why in taken.change.refused))
+
+    async def _restored(self) -> str:
+        """Pull the entries back that an older copy of the database lacks, and go on from there.
+
+        Begun anew by the next pass, if this one does not come to its end.
+        """
+        uplink = self._uplink
+        wanted = await uplink.store.run(restore_from)
+        assert wanted is not None
+        epoch, begin = wanted
+        trusted = await uplink.store.run(list_trusted)
+        try:
+            while True:
+                back = await uplink.registry.pull(
+                    LogPull(epoch, begin, ENTRIES_MAX), trusted=trusted, now_ms=self._signing_ms()
+                )
+                entries = [entry.encode() for entry in back.entries]
+                begin = await uplink.store.run(
+                    take_back, begin, entries, now_ms=uplink.clock.now_ms()
+                )
+                if begin >= back.size:
+                    break
+            size = await uplink.store.run(finish_restore, back.checkpoint)
+        except (RefusedByRegistry, RegistrySilent, LogRefused) as stopped:
+            log.warning("usage log not pulled back", extra={"why": str(stopped)})
+            return f"the usage log is not pulled back yet: {stopped}"
+        log.warning("usage log pulled back", extra={"size": size})
+        return f"answered; the usage log was pulled back, {size} entries"
 
     async def _caught_up(self) -> Taken:
         taken = await self._exchanged()
@@ -105,13 +167,26 @@ class SyncLoop:
         try:
             return await self._called()
         except RefusedByRegistry as refused:
+            if refused.code == UNKNOWN_KEY and self._uplink.keys.find_next() is not None:
+                return await self._called_with_next()
             if refused.code != STALE or refused.registry_ms is None:
                 raise
             self._set_clock(self._uplink.clock.boot_ms(), refused.registry_ms)
             return await self._called()
 
+    async def _called_with_next(self) -> Taken:
+        """Call as whom this node becomes: the answer that said so may have got lost."""
+        keys = self._uplink.keys
+        keys.call_with_next(yes=True)
+        try:
+            return await self._called()
+        finally:
+            keys.call_with_next(yes=False)
+
     async def _called(self) -> Taken:
         uplink = self._uplink
+        if self._log_known and (following := uplink.keys.find_next()) is not None:
+            await uplink.store.run(begin_key_change, following, now_ms=uplink.clock.now_ms())
         observed = await uplink.observe()
         call = await uplink.store.run(
             outgoing,
@@ -119,7 +194,7 @@ class SyncLoop:
             boot_id=uplink.boot_id,
             sent_at_ms=self._signing_ms(),
             node_time_ms=uplink.clock.now_ms(),
-            sign=uplink.sign if self._log_known else None,
+            sign=uplink.keys.sign if self._log_known else None,
             agent_version=uplink.agent_version,
         )
         sent_boot_ms = uplink.clock.boot_ms()
@@ -127,8 +202,13 @@ class SyncLoop:
             call.request, trusted=call.trusted, now_ms=self._signing_ms()
         )
         heard = self._heard(answer, signed_by, sent_boot_ms)
-        taken = await uplink.store.run(take_answer, heard, boot_id=uplink.boot_id, sign=uplink.sign)
+        taken = await uplink.store.run(
+            take_answer, heard, boot_id=uplink.boot_id, sign=uplink.keys.sign
+        )
         self._log_known = True
+        if await uplink.store.run(take_key_change):
+            uplink.keys.promote()
+            log.info("this node signs with its next key")
         period_ms = uplink.period_ms or answer.next_interval_ms or SYNC_INTERVAL_MS
         self._next_ms = interval_ms(period_ms, chance=uplink.chance())
         uplink.on_taken(taken)

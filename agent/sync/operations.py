@@ -9,11 +9,22 @@ from dataclasses import dataclass, replace
 
 from agent.leases.operations import replace_leases
 from agent.leases.queries import list_lease_spend
+from agent.metering.operations import go_on_after_restore
 from agent.store.database import Db
 from agent.sync import queries
 from agent.sync.exchange import Change, Held, Observed, change, sync_request
 from agent.usage_log.log_state import Parked
-from agent.usage_log.operations import Sign, begin_log, count_unsent, next_batch, note_answer
+from agent.usage_log.operations import (
+    Sign,
+    begin_log,
+    count_unsent,
+    end_key_change,
+    end_restore,
+    next_batch,
+    note_answer,
+    restore_begin,
+)
+from agent.usage_log.queries import get_log
 from protocol import desired, key_set
 from protocol.checkpoint import witness_name
 from protocol.desired import DesiredState
@@ -74,6 +85,7 @@ def note_enrolled(db: Db, answer: EnrolAnswer, *, public_key: bytes, now_ms: int
         registry_domain=answer.registry_domain,
         node_id=answer.node_id,
         epoch=answer.log_epoch,
+        lost=answer.lost_log,
     )
     queries.replace_trusted(db, answer.trust_keys)
     if held is None:
@@ -158,6 +170,35 @@ def take_answer(db: Db, heard: Heard, *, boot_id: str, sign: Sign) -> Taken:
         ),
     )
     return Taken(change=changed, parked=parked, backlog=0 if parked else count_unsent(db))
+
+
+def take_key_change(db: Db) -> bool:
+    """Go by the new key of this node if the registry has cosigned the change; False if not."""
+    public_key = end_key_change(db)
+    if public_key is None:
+        return False
+    queries.move_identity_key(db, public_key)
+    return True
+
+
+def restore_from(db: Db) -> tuple[int, int] | None:
+    """Return the epoch and from where on entries are to be pulled back; None if none are."""
+    begin = restore_begin(db)
+    return None if begin is None else (get_log(db).epoch, begin)
+
+
+def finish_restore(db: Db, checkpoint: str) -> int:
+    """Go on from the log that was pulled back; return its size."""
+    identity = queries.get_identity(db)
+    replayed = end_restore(
+        db,
+        checkpoint,
+        public_key=identity.public_key,
+        witness=witness_name(identity.registry_domain),
+        witness_keys=list(queries.list_trusted(db).values()),
+    )
+    go_on_after_restore(db, replayed)
+    return get_log(db).frontier.size
 
 
 def stored_desired(db: Db) -> DesiredState | None:

@@ -94,6 +94,11 @@ def insert_identity(db: Db, identity: Identity) -> None:
     )
 
 
+def move_identity_key(db: Db, public_key: bytes) -> None:
+    """Keep which key this node signs with from now on."""
+    db.write("UPDATE identity SET public_key = :public_key", {"public_key": public_key.hex()})
+
+
 def list_trusted(db: Db) -> dict[str, bytes]:
     """Return the registry's public keys by key id."""
     rows = db.rows("SELECT key_id, public_key FROM trust_key ORDER BY key_id", {})

@@ -2,7 +2,7 @@
 
 A node that was restored from an old snapshot has fewer entries than the registry.  Were it to sign
 what it then appends, it would have signed two different logs, which is what a fraud looks like.  So
-such a log is parked: entries are still kept, and nothing is signed.
+such a log is parked: nothing is signed, and nothing added, until its own entries are pulled back.
 """
 
 from collections.abc import Sequence
@@ -43,6 +43,7 @@ class LogState:
     registry_size  how many entries the registry last said it has
     accepted       frontier over those it has cosigned
     accepted_note  their checkpoint with both signatures; None before the first
+    counted_from_ms  before it nothing counts: an earlier log of this node did, or was lost
     """
 
     origin: str
@@ -52,6 +53,12 @@ class LogState:
     accepted: Frontier
     accepted_note: str | None
     parked: Parked | None
+    counted_from_ms: int = 0
+
+
+def is_restoring(log: LogState) -> bool:
+    """Whether entries of this log are being pulled back, so that nothing may be added to it."""
+    return log.parked is not None and log.parked.code in (BEHIND, DIVERGED)
 
 
 def is_unsignable(log: LogState) -> bool:

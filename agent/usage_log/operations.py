@@ -10,6 +10,7 @@ from dataclasses import replace
 from agent.store.database import Db
 from agent.usage_log import queries
 from agent.usage_log.audit import Keys, LogReport, audit, audit_part
+from agent.usage_log.key_change import KeyChange, key_changed
 from agent.usage_log.log_state import (
     BROKEN,
     Cosigner,
@@ -18,28 +19,41 @@ from agent.usage_log.log_state import (
     batch_begin,
     cosigner,
     diverged,
+    is_restoring,
     is_unsignable,
     parked_by,
 )
+from agent.usage_log.restoring import Replayed, begun_again, common_prefix
 from agent.usage_log.stream import StreamEnd, StreamKey, advanced, streams_touched
-from protocol.checkpoint import Checkpoint, log_origin, witness_name
+from protocol.checkpoint import Checkpoint, log_origin, read_signed_checkpoint, witness_name
+from protocol.enrolment import LostLog
 from protocol.log_events import Gap
 from protocol.merkle import EMPTY_FRONTIER, Frontier, leaf_hash, root_of
 from protocol.packing import ENTRIES_MAX, packed_entries
-from protocol.refusal import Fault
+from protocol.refusal import Fault, LogRefused
 from protocol.sync import LogAnswer, LogBatch
 from protocol.tiles import TILE_WIDTH, TileName
-from protocol.usage import Closed, Entry, entry_bytes
+from protocol.usage import Closed, Entry, entry_bytes, read_entry
 
 SEALED_AT_ONCE_MAX = 64
 """Bundles sealed in one unit of work, about a millisecond each."""
 
-Sign = Callable[[Checkpoint], str]
-"""Return a checkpoint as a note signed by the node's key (`protocol.checkpoint`)."""
+Sign = Callable[[Checkpoint, KeyChange | None], str]
+"""Return a checkpoint as a note signed by the node (`agent/usage_log/key_change.py:signed_by`)."""
 
 
-def begin_log(db: Db, *, registry_domain: str, node_id: str, epoch: int) -> None:
-    """Begin the log of a node that was enrolled; the same log again changes nothing."""
+def begin_log(
+    db: Db,
+    *,
+    registry_domain: str,
+    node_id: str,
+    epoch: int,
+    lost: LostLog | None = None,
+) -> None:
+    """Begin the log of a node that was enrolled; the same log again changes nothing.
+
+    lost  the log before, where its disk was lost: it is named, and what it had not sent is a gap
+    """
     origin = log_origin(registry_domain, node_id, epoch)
     log = queries.find_log(db)
     if log is None:
@@ -51,8 +65,11 @@ def begin_log(db: Db, *, registry_domain: str, node_id: str, epoch: int) -> None
             accepted=EMPTY_FRONTIER,
             accepted_note=None,
             parked=None,
+            counted_from_ms=0 if lost is None else lost.until_at_ms,
         )
         queries.insert_log(db, begun)
+        if lost is not None:
+            append(db, begun_again(epoch, lost))
     elif log.origin != origin:
         raise Fault(
             f"This database holds the usage log {log.origin}, the registry expects {origin}. "
@@ -106,6 +123,9 @@ def next_batch(db: Db, sign: Sign, *, entries_max: int = ENTRIES_MAX) -> LogBatc
     if begin is None:
         return None
     end = min(begin + entries_max, log.frontier.size)
+    change = queries.find_key_change(db)
+    if change is not None and begin <= change.index:
+        end = min(end, change.index + 1)
     entries = queries.list_entries(db, begin, end)
     frontier = _frontier_at(db, log, end)
     checkpoint = Checkpoint(origin=log.origin, size=end, root=frontier.root())
@@ -113,8 +133,27 @@ def next_batch(db: Db, sign: Sign, *, entries_max: int = ENTRIES_MAX) -> LogBatc
         epoch=log.epoch,
         begin=begin,
         entries=packed_entries(entries),
-        checkpoint=sign(checkpoint),
+        checkpoint=sign(checkpoint, change),
     )
+
+
+def begin_key_change(db: Db, public_key: bytes, *, now_ms: int) -> bool:
+    """Write down that this node changes its key, once; False if it had been, or cannot be now."""
+    log = queries.get_log(db)
+    if is_unsignable(log) or queries.find_key_change(db) is not None:
+        return False
+    append(db, [key_changed(log.origin, public_key, at_ms=now_ms)])
+    queries.put_key_change(db, KeyChange(log.frontier.size, public_key))
+    return True
+
+
+def end_key_change(db: Db) -> bytes | None:
+    """Return the new key once the registry has cosigned the change, and forget the change."""
+    change = queries.find_key_change(db)
+    if change is None or queries.get_log(db).accepted.size <= change.index:
+        return None
+    queries.put_key_change(db, None)
+    return change.public_key
 
 
 def count_unsent(db: Db) -> int:
@@ -144,11 +183,78 @@ def note_answer(
         if seen is Cosigner.OTHER_LOG:
             log = replace(log, parked=diverged(answer.size))
         elif seen is Cosigner.RIGHT and not is_unsignable(log):
-            note = sign(checkpoint) + answer.cosignature
+            note = sign(checkpoint, queries.find_key_change(db)) + answer.cosignature
             log = replace(log, accepted=frontier, accepted_note=note)
     queries.update_log(db, log)
     seal_accepted(db, log)
     return log.parked
+
+
+def restore_begin(db: Db) -> int | None:
+    """Return from where on entries are to be pulled back; None where nothing is to be restored.
+
+    What the registry has cosigned here is what it has; from there on it may have other entries.
+    """
+    log = queries.get_log(db)
+    return log.accepted.size if is_restoring(log) else None
+
+
+def take_back(db: Db, begin: int, entries: Sequence[bytes], *, now_ms: int) -> int:
+    """Put entries that the registry has in their place; return how far the log agrees with it.
+
+    Own entries that differ were written after an old copy of this database had been put back.
+    Nobody signed them; they are set aside.
+    """
+    log = queries.get_log(db)
+    assert is_restoring(log)
+    assert log.accepted.size <= begin <= log.frontier.size
+    own = queries.list_entries(db, begin, min(begin + len(entries), log.frontier.size))
+    agreeing = begin + common_prefix(own, entries)
+    if agreeing == begin + len(entries):
+        return agreeing
+    frontier = _frontier_at(db, log, agreeing)
+    if agreeing < log.frontier.size:
+        queries.set_aside(db, agreeing, at_ms=now_ms)
+    missing = list(entries[agreeing - begin :])
+    leaves = [leaf_hash(entry) for entry in missing]
+    queries.insert_entries(db, agreeing, missing, leaves)
+    grown = replace(log, frontier=frontier.with_leaves(leaves))
+    queries.update_log(db, grown)
+    return grown.frontier.size
+
+
+def end_restore(
+    db: Db,
+    note: str,
+    *,
+    public_key: bytes,
+    witness: str,
+    witness_keys: Sequence[bytes],
+) -> Replayed:
+    """Go on from what was pulled back, once it is what both signed; return what all of it comes to.
+
+    Refuses a checkpoint that node and registry did not both sign, or that is over another log.
+    """
+    log = queries.get_log(db)
+    checkpoint = read_signed_checkpoint(note, origin=log.origin, public_key=public_key)
+    if cosigner(note, witness=witness, witness_keys=witness_keys) is not Cosigner.RIGHT:
+        raise LogRefused("cosignature_missing", "The registry did not cosign what it sent back.")
+    accepted = _frontier_at(db, log, checkpoint.size)
+    if accepted.root() != checkpoint.root:
+        raise LogRefused("checkpoint_root", "What came back is not what this node had signed.")
+    replayed = Replayed()
+    for stored in queries.each_entry(db, 0):
+        replayed.add(read_entry(stored.entry))
+    queries.replace_streams(db, replayed.streams)
+    restored = replace(
+        log,
+        registry_size=checkpoint.size,
+        accepted=accepted,
+        accepted_note=note,
+        parked=None,
+    )
+    queries.update_log(db, restored)
+    return replayed
 
 
 def seal_accepted(db: Db, log: LogState) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from agent.store.database import Db
 from agent.usage_log.audit import StoredEntry
+from agent.usage_log.key_change import KeyChange
 from agent.usage_log.log_state import LogState, Parked
 from agent.usage_log.stream import StreamEnd, StreamKey
 from protocol.merkle import read_frontier
@@ -24,7 +25,7 @@ def find_log(db: Db) -> LogState | None:
     row = db.row(
         """
         SELECT origin, epoch, size, frontier, registry_size, accepted_size, accepted_frontier,
-               accepted_note, parked_code, parked_why
+               accepted_note, parked_code, parked_why, counted_from_ms
         FROM usage_log
         """,
         {},
@@ -42,6 +43,7 @@ def find_log(db: Db) -> LogState | None:
         accepted=read_frontier(row["accepted_size"], row["accepted_frontier"]),
         accepted_note=row["accepted_note"],
         parked=parked,
+        counted_from_ms=row["counted_from_ms"],
     )
 
 
@@ -58,14 +60,16 @@ def insert_log(db: Db, log: LogState) -> None:
     db.write(
         """
         INSERT INTO usage_log (
-            id, origin, epoch, size, frontier, registry_size, accepted_size, accepted_frontier
+            id, origin, epoch, size, frontier, registry_size, accepted_size, accepted_frontier,
+            counted_from_ms
         )
         VALUES (
             1, :origin, :epoch, :size, :frontier, :registry_size, :accepted_size,
-            :accepted_frontier
+            :accepted_frontier, :counted_from_ms
         )
         """,
-        _moving(log) | {"origin": log.origin, "epoch": log.epoch},
+        _moving(log)
+        | {"origin": log.origin, "epoch": log.epoch, "counted_from_ms": log.counted_from_ms},
     )
 
 
@@ -231,6 +235,41 @@ def each_entry(db: Db, begin: int) -> Iterator[StoredEntry]:
         for row in rows:
             yield StoredEntry(index=row["idx"], leaf=row["leaf"], entry=row["entry"])
         after = rows[-1]["idx"]
+
+
+def set_aside(db: Db, begin: int, *, at_ms: int) -> int:
+    """Move the entries from `begin` on, of which none is sealed, out of the log; return how many
+    left."""
+    db.write(
+        """
+        INSERT INTO usage_set_aside (idx, entry, at_ms)
+        SELECT idx, entry, :at_ms FROM usage_entry WHERE idx >= :begin
+        """,
+        {"begin": begin, "at_ms": at_ms},
+    )
+    return db.write("DELETE FROM usage_entry WHERE idx >= :begin", {"begin": begin})
+
+
+def replace_streams(db: Db, ends: Mapping[StreamKey, StreamEnd]) -> None:
+    """Keep where all streams stand, and none besides."""
+    db.write("DELETE FROM stream", {})
+    put_streams(db, ends)
+
+
+def find_key_change(db: Db) -> KeyChange | None:
+    """Return the change of key that is under way, or None."""
+    row = db.row("SELECT idx, public_key FROM usage_key_change", {})
+    return None if row is None else KeyChange(row["idx"], row["public_key"])
+
+
+def put_key_change(db: Db, change: KeyChange | None) -> None:
+    """Keep the change of key that is under way; None when it is over."""
+    db.write("DELETE FROM usage_key_change", {})
+    if change is not None:
+        db.write(
+            "INSERT INTO usage_key_change (id, idx, public_key) VALUES (1, :idx, :public_key)",
+            {"idx": change.index, "public_key": change.public_key},
+        )
 
 
 def list_streams(db: Db, owners: Iterable[str]) -> dict[StreamKey, StreamEnd]:

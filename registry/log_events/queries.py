@@ -169,6 +169,18 @@ def find_end(db: Db, node_id: str, epoch: int) -> tuple[int, bytes, int | None] 
     return None if row is None else (row.size, bytes(row.frontier), row.accepted_at_ms)
 
 
+def find_evidence(db: Db, node_id: str) -> str | None:
+    """Return why a node's log was frozen, as a file that proves it; None if none ever was."""
+    node_log = usage_tables.node_log
+    found = db.value(
+        select(node_log.c.evidence)
+        .where(node_log.c.node_id == node_id, node_log.c.state == "frozen")
+        .order_by(node_log.c.epoch.desc())
+        .limit(1)
+    )
+    return None if found is None else str(found)
+
+
 def list_sessions(db: Db, tenant_id: str, *, limit: int = SESSIONS_MAX) -> list[SessionRow]:
     """Return the sessions on a tenant's allocations and files, the latest first."""
     kept = tables.log_session

@@ -1,12 +1,15 @@
 """Adding nodes, enrolling them, noting what they say of themselves."""
 
+import base64
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from protocol.enrolment import EnrolAnswer, EnrolRequest, TrustKey, shown_secret
+from protocol.checkpoint import log_origin
+from protocol.enrolment import EnrolAnswer, EnrolRequest, LostLog, TrustKey, shown_secret
 from protocol.health import Finding
 from protocol.ids import NewId
 from protocol.key_set import secret_hash
+from protocol.merkle import EMPTY_FRONTIER
 from protocol.refusal import Refusal
 from protocol.signing import key_id as key_id_of
 from protocol.signing import read_public_key
@@ -187,7 +190,7 @@ def enrol(
         request_id=request_id,
         source=source,
     )
-    return refusal or _answer(queries.get_node(db, node.node_id), registry)
+    return refusal or _answer(db, queries.get_node(db, node.node_id), registry)
 
 
 def spend_nonce(db: Db, signer: str, nonce: str, *, expires_at_ms: int) -> bool:
@@ -228,6 +231,27 @@ def note_contact(db: Db, node_id: str, request: SyncRequest, *, now_ms: int) -> 
     }
     queries.note_facts(db, node_id, values)
     return judged.findings + clock_findings(skew, now_ms=now_ms) + clones
+
+
+def change_key(db: Db, node: Node, public_key: bytes, *, now_ms: int) -> None:
+    """Trust another key of a node, by the word of its log; the one before counts for nothing."""
+    key_id = key_id_of(public_key)
+    other = queries.find_node_by_key(db, key_id)
+    if other is not None and other.node_id != node.node_id:
+        raise taken_elsewhere("This machine's new key")
+    assert node.key_id is not None
+    values = {"public_key": public_key.hex(), "key_id": key_id}
+    queries.note_facts(db, node.node_id, values)
+    queries.move_spent_key(db, node.node_id, before=node.key_id, key_id=key_id)
+    record(
+        db,
+        actor=node.node_id,
+        action="node.key_changed",
+        object_id=node.node_id,
+        tenant_id=node.tenant_id,
+        detail={"key": key_id, "before": node.key_id},
+        now_ms=now_ms,
+    )
 
 
 def bump_generation(db: Db, node_id: str, *, now_ms: int | None = None) -> int:
@@ -284,7 +308,7 @@ def _give_trust(
     return None
 
 
-def _answer(node: Node, registry: Registry) -> EnrolAnswer:
+def _answer(db: Db, node: Node, registry: Registry) -> EnrolAnswer:
     return EnrolAnswer(
         node_id=node.node_id,
         node_name=node.name,
@@ -292,4 +316,21 @@ def _answer(node: Node, registry: Registry) -> EnrolAnswer:
         registry_domain=registry.domain,
         log_epoch=node.log_epoch,
         trust_keys=registry.trust_keys,
+        lost_log=_lost_log(db, node, registry) if node.log_epoch else None,
+    )
+
+
+def _lost_log(db: Db, node: Node, registry: Registry) -> LostLog:
+    """Return how far we have the log of the epoch before: what it had besides is lost."""
+    epoch = node.log_epoch - 1
+    origin = log_origin(registry.domain, node.node_id, epoch)
+    found = queries.find_log_end(db, node.node_id, epoch)
+    _, end, accepted_at_ms = found if found is not None else (origin, EMPTY_FRONTIER, None)
+    assert node.enrolled_at_ms is not None
+    return LostLog(
+        origin=origin,
+        size=end.size,
+        root=base64.b64encode(end.root()).decode(),
+        from_at_ms=min(accepted_at_ms or 0, node.enrolled_at_ms),
+        until_at_ms=node.enrolled_at_ms,
     )

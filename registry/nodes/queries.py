@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import ColumnElement, Row, Select, and_, delete, func, insert, or_, select, update
 
+from protocol.merkle import Frontier, read_frontier
 from protocol.observed import AcceleratorFact, HostFacts
 from protocol.refusal import Refusal
 from registry.nodes.enrolment import EnrolmentSecret, NodeFacts
@@ -14,6 +15,7 @@ from registry.nodes.node import NodeAccelerator as NodeAccelerator
 from registry.store.database import Db
 from registry.store.tables.nodes import accelerator, enrolment_secret, node, spent_nonce
 from registry.store.tables.sites import site
+from registry.store.tables.usage import node_log
 
 
 def get_node(db: Db, node_id: str) -> Node:
@@ -262,6 +264,28 @@ def move_secret_to_revoked(db: Db, secret_id: str, *, now_ms: int) -> bool:
         .values(revoked_at_ms=now_ms)
     )
     return db.write(statement) == 1
+
+
+def find_log_end(db: Db, node_id: str, epoch: int) -> tuple[str, Frontier, int | None] | None:
+    """Return how far a log was accepted, and when last; None where nothing was heard of it."""
+    log = node_log.c
+    row = db.row(
+        select(log.origin, log.size, log.frontier, log.accepted_at_ms).where(
+            log.node_id == node_id, log.epoch == epoch
+        )
+    )
+    if row is None:
+        return None
+    return row.origin, read_frontier(row.size, bytes(row.frontier)), row.accepted_at_ms
+
+
+def move_spent_key(db: Db, node_id: str, *, before: str, key_id: str) -> None:
+    """Have the secrets that gave trust to a node's key stand for the one that took its place."""
+    db.write(
+        update(enrolment_secret)
+        .where(enrolment_secret.c.node_id == node_id, enrolment_secret.c.spent_by_key == before)
+        .values(spent_by_key=key_id)
+    )
 
 
 def revoke_unspent_secrets(db: Db, node_id: str, *, now_ms: int) -> int:

@@ -9,9 +9,9 @@ from protocol.health import Finding
 from protocol.http_signature import AGE_MS_MAX, read_signed_request
 from protocol.key_set import ApiKeyFact
 from protocol.lease import Lease
-from protocol.refusal import SignatureRefused
+from protocol.refusal import LogRefused, SignatureRefused
 from protocol.signing import Envelope, SigningKey
-from protocol.sync import LogAnswer, LogProblem, SyncAnswer, SyncRequest
+from protocol.sync import LogAnswer, LogProblem, LogPull, LogPulled, SyncAnswer, SyncRequest
 from registry.access.queries import get_key_set_version, list_honoured_keys, list_key_owners
 from registry.adjustments.operations import verify_founded
 from registry.allocations.operations import list_desired, observe
@@ -29,7 +29,7 @@ from registry.leases.terms import TERMS, TermsByTrust
 from registry.ledger.audit import Problem
 from registry.ledger.operations import verify as verify_books
 from registry.nodes.contact import FINDING_CODES
-from registry.nodes.operations import note_contact, spend_nonce
+from registry.nodes.operations import change_key, note_contact, spend_nonce
 from registry.nodes.queries import Node, find_node_by_key, get_node, list_uuids
 from registry.payouts.operations import expected_journals
 from registry.reconciliation.operations import expected_journals as payment_journals
@@ -45,6 +45,7 @@ from registry.sync.answer import (
 from registry.usage.log_state import LogIdentity, OwnerFact
 from registry.usage.operations import ingest, standing_answer
 from registry.usage.operations import verify as verify_usage
+from registry.usage.queries import find_log, key_of_log, list_entries
 
 LOG_REFUSED = "log_refused"
 
@@ -159,6 +160,21 @@ def sync(
         ),
         desired=desired,
         key_set=_key_set(db, node, request, keys, policy=policy, now_ms=now_ms),
+    )
+
+
+def pulled(db: Db, node_id: str, asked: LogPull) -> LogPulled:
+    """Return accepted entries of a node's log to the node, which has lost them."""
+    log = find_log(db, node_id, asked.epoch)
+    if log is None or log.state == "frozen" or asked.begin >= log.size:
+        raise LogRefused("log_epoch", "There are no such entries to give back.")
+    entries = list_entries(db, log, asked.begin, min(asked.begin + asked.count, log.size))
+    return LogPulled(
+        epoch=log.epoch,
+        size=log.size,
+        begin=asked.begin,
+        entries=tuple(entry.decode("ascii") for entry in entries),
+        checkpoint=log.checkpoint + log.cosignature,
     )
 
 
@@ -279,6 +295,9 @@ def _log(
             domain=policy.domain,
             skew_ms=skew_ms,
         )
+    signs_now = key_of_log(db, node.node_id, node.log_epoch)
+    if signs_now != node.public_key:
+        change_key(db, node, signs_now, now_ms=now_ms)
     if answer.problem is None:
         close_finding(db, node.node_id, code=LOG_REFUSED, now_ms=now_ms)
     else:

@@ -5,20 +5,22 @@ the tree that results must have the root the node signed.  Two roots that a node
 size are a fork: the log is frozen and both notes are kept.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from protocol.checkpoint import Checkpoint, read_signed_checkpoint
-from protocol.merkle import Frontier
-from protocol.note import cosigned_at_s, read_note
+from protocol.fork_evidence import evidence_text
+from protocol.merkle import Frontier, Subtree, consistency_proof, leaf_hash, node_hash
+from protocol.note import cosigned_at_s, read_note, verifier_key
 from protocol.packing import PackedEntries, Unpacked, part, unpacked_entries
 from protocol.refusal import LogRefused
 from protocol.sync import LogBatch
 from registry.usage.log_state import Log
+from registry.usage.log_tree import frontier_at
 
 
 class ForkFound(LogRefused):
-    """The node signed two logs that cannot be one; `evidence` is its note that contradicts ours."""
+    """The node signed two logs that cannot be one; `evidence` proves it alone."""
 
     def __init__(self, message: str, *, evidence: str) -> None:
         super().__init__("log_forked", message)
@@ -55,22 +57,25 @@ def extension(
     checkpoint: Checkpoint,
     *,
     known: Sequence[bytes],
-    frontier_at: Callable[[int], Frontier],
+    subtree: Subtree,
 ) -> Extension | None:
     """Return what the batch adds, or None where it only repeats; refuse one that contradicts what
     was accepted before.
 
-    known        the accepted entries from `batch.begin` on, as far as the batch goes
-    frontier_at  the frontier the log had at a size up to its own
+    known    the accepted entries from `batch.begin` on, as far as the batch goes
+    subtree  the roots of perfect subtrees of the accepted log
     """
     assert batch.begin <= log.size
     unpacked = unpacked_entries(batch.entries)
     sent = unpacked.entries
     if known and sent[: len(known)] != list(known):
-        raise _altered(batch, checkpoint, sent, frontier_at(batch.begin))
+        raise _altered(log, batch, checkpoint, sent, subtree)
     if checkpoint.size <= log.size:
-        if frontier_at(checkpoint.size).root() != checkpoint.root:
-            raise _forked(checkpoint.size, batch)
+        accepted = log.frontier
+        if checkpoint.size < log.size:
+            accepted = frontier_at(checkpoint.size, subtree)
+        if accepted.root() != checkpoint.root:
+            raise _forked(log, batch, checkpoint, sent, subtree)
         return None
     if not known:
         return Extension(batch.entries, unpacked)
@@ -103,18 +108,58 @@ def check_signed(log: Log, frontier: Frontier, *, witness: str, witness_key: byt
 
 
 def _altered(
-    batch: LogBatch, checkpoint: Checkpoint, sent: Sequence[bytes], before: Frontier
+    log: Log,
+    batch: LogBatch,
+    checkpoint: Checkpoint,
+    sent: Sequence[bytes],
+    subtree: Subtree,
 ) -> LogRefused:
     """Return why entries differ from those accepted: the node signed them, or it did not."""
-    if before.extended(sent).root() == checkpoint.root:
-        return _forked(checkpoint.size, batch)
+    if frontier_at(batch.begin, subtree).extended(sent).root() == checkpoint.root:
+        return _forked(log, batch, checkpoint, sent, subtree)
     return LogRefused(
         "entry_altered", "An entry that was accepted before came with other bytes, unsigned."
     )
 
 
-def _forked(size: int, batch: LogBatch) -> ForkFound:
-    return ForkFound(
-        f"The node signed a log of {size} entries that contradicts the one accepted before.",
-        evidence=batch.checkpoint,
+def _forked(
+    log: Log,
+    batch: LogBatch,
+    checkpoint: Checkpoint,
+    sent: Sequence[bytes],
+    subtree: Subtree,
+) -> ForkFound:
+    """Return the fork with its evidence: both notes, and why the shorter is of another log."""
+    ours, theirs = log.checkpoint, batch.checkpoint
+    shorter, longer, tree = theirs, ours, subtree
+    small, large = checkpoint.size, log.size
+    if checkpoint.size > log.size:
+        shorter, longer, tree = ours, theirs, _their_tree(batch.begin, sent, subtree)
+        small, large = log.size, checkpoint.size
+    evidence = evidence_text(
+        node_key=verifier_key(log.origin, log.public_key),
+        shorter=shorter,
+        longer=longer,
+        prefix_root=frontier_at(small, tree).root(),
+        proof=consistency_proof(small, large, tree),
     )
+    return ForkFound(
+        f"The node signed a log of {checkpoint.size} entries that contradicts the one accepted "
+        "before.",
+        evidence=evidence,
+    )
+
+
+def _their_tree(begin: int, sent: Sequence[bytes], ours: Subtree) -> Subtree:
+    """Return the lookup of a log that is ours up to `begin`, and goes on with other entries."""
+    leaves = [leaf_hash(entry) for entry in sent]
+
+    def subtree(level: int, index: int) -> bytes:
+        first = index << level
+        if first + (1 << level) <= begin:
+            return ours(level, index)
+        if level == 0:
+            return leaves[first - begin]
+        return node_hash(subtree(level - 1, 2 * index), subtree(level - 1, 2 * index + 1))
+
+    return subtree

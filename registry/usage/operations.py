@@ -41,7 +41,7 @@ from registry.usage.extension import (
     signed_end,
 )
 from registry.usage.log_state import Log, LogIdentity, Standing
-from registry.usage.log_tree import frontier_at, grown, subtrees
+from registry.usage.log_tree import grown, subtrees
 from registry.usage.recount import (
     Findings,
     Part,
@@ -294,13 +294,12 @@ def _standing(
 
 def _extension(db: Db, log: Log, batch: LogBatch, checkpoint: Checkpoint) -> Extension | None:
     end = min(checkpoint.size, log.size)
-    lookup = subtree_lookup(db, log)
     return extension(
         log,
         batch,
         checkpoint,
         known=queries.list_entries(db, log, batch.begin, end) if batch.begin < end else (),
-        frontier_at=lambda size: log.frontier if size == log.size else frontier_at(size, lookup),
+        subtree=subtree_lookup(db, log),
     )
 
 

@@ -72,6 +72,15 @@ def list_logs(db: Db) -> list[Log]:
     return [_log(row) for row in db.fetch(statements.LOGS_IN_ORDER, {})]
 
 
+def key_of_log(db: Db, node_id: str, epoch: int) -> bytes:
+    """Return the public key by which a log is signed now; the log must have begun."""
+    node_log = tables.node_log
+    wanted = select(node_log.c.public_key).where(
+        node_log.c.node_id == node_id, node_log.c.epoch == epoch
+    )
+    return bytes.fromhex(str(db.value(wanted)))
+
+
 def insert_log(db: Db, log: Log) -> None:
     """Note that a log begins."""
     first = asdict(log) | {

@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from agent.store.database import Db, open_database
 from agent.store.migrate import migrate, read_steps
+from agent.usage_log.key_change import KeyChange
 from agent.usage_log.operations import begin_log
 from protocol.checkpoint import Checkpoint, cosignature, log_origin, signed_checkpoint, witness_name
 from protocol.signing import public_bytes
@@ -36,8 +37,9 @@ def migrated(folder: Path) -> Iterator[Db]:
         yield db
 
 
-def sign(checkpoint: Checkpoint) -> str:
+def sign(checkpoint: Checkpoint, change: KeyChange | None = None) -> str:
     """The node's signature."""
+    assert change is None
     return signed_checkpoint(checkpoint, NODE_KEY)
 
 

@@ -13,7 +13,15 @@ from protocol.lease import Lease
 from protocol.merkle import EMPTY_FRONTIER, Frontier
 from protocol.packing import unpacked_entries
 from protocol.signing import Envelope, key_id, seal
-from protocol.sync import LogAnswer, LogBatch, LogProblem, SyncAnswer, SyncRequest
+from protocol.sync import (
+    LogAnswer,
+    LogBatch,
+    LogProblem,
+    LogPull,
+    LogPulled,
+    SyncAnswer,
+    SyncRequest,
+)
 from tests.fakes.agent_store import (
     DOMAIN,
     NODE_ID,
@@ -53,6 +61,9 @@ class FakeRegistry:
     cosignature: str | None = None
     batches: list[int] = field(default_factory=list)
     requests: list[SyncRequest] = field(default_factory=list)
+    checkpoint: str = ""
+    pulls: list[LogPull] = field(default_factory=list)
+    pulled_at_once: int = 4_096
 
     async def sync(
         self, request: SyncRequest, *, trusted: Mapping[str, bytes], now_ms: int
@@ -76,6 +87,19 @@ class FakeRegistry:
             key_set=self._key_set(request),
         )
         return answer, TRUST.key_id
+
+    async def pull(self, asked: LogPull, *, trusted: Mapping[str, bytes], now_ms: int) -> LogPulled:
+        if self.down:
+            raise RegistrySilent("no route")
+        self.pulls.append(asked)
+        end = min(asked.begin + min(asked.count, self.pulled_at_once), len(self.entries))
+        return LogPulled(
+            epoch=asked.epoch,
+            size=len(self.entries),
+            begin=asked.begin,
+            entries=tuple(self.entries[asked.begin : end]),
+            checkpoint=self.checkpoint + (self.cosignature or ""),
+        )
 
     async def enrol(self, request: EnrolRequest, *, now_ms: int) -> EnrolAnswer:
         if self.down:
@@ -111,6 +135,7 @@ class FakeRegistry:
         self.entries.extend(added)
         self.frontier = frontier
         self.batches.append(len(added))
+        self.checkpoint = batch.checkpoint
         self.cosignature = cosign(checkpoint)
         return LogAnswer(epoch=0, size=len(self.entries), cosignature=self.cosignature)
 

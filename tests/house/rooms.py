@@ -121,10 +121,11 @@ COMPOSITION: dict[str, frozenset[str]] = {
     # __main__: the command, and what to install where its extra is missing.
     # governing: the commands that say on which terms an organization may spend.
     # money_commands: what came in, grants, credit, tax, and setting the books right;
-    # payout_commands: what sites are paid; payment_commands: what was paid by card.
+    # payout_commands: what sites are paid; payment_commands: what was paid by card;
+    # log_commands: what nodes may correct in their usage logs, and what they forked.
     "registry": frozenset(
         {"__init__", "cli", "commands", "governing", "money_commands", "config", "app", "jobs"}
-        | {"payment_commands", "payout_commands", "wsgi", "__main__"}
+        | {"payment_commands", "payout_commands", "log_commands", "wsgi", "__main__"}
     ),
 }
 DRIVER_USERS = frozenset(
@@ -208,6 +209,7 @@ HOMES: dict[str, Home] = {
             "registry/money_commands.py",
             "registry/payment_commands.py",
             "registry/payout_commands.py",
+            "registry/log_commands.py",
             "cli/",
         ),
     ),
@@ -243,6 +245,7 @@ HOMES: dict[str, Home] = {
             "registry/money_commands.py",
             "registry/payment_commands.py",
             "registry/payout_commands.py",
+            "registry/log_commands.py",
             "cli/",
         ),
     ),

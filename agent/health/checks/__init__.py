@@ -1,7 +1,7 @@
 """The questions, one small file each, in the order in which a person would look.
 
-Reading order: docker_down, disk_full, memory_low, egress_unprotected, driver_missing, gpu_lost,
-gpu_hot, log_broken, clock_skew, registry_silent.
+Reading order: docker_down, disk_full, usage_unwritten, memory_low, egress_unprotected,
+driver_missing, gpu_lost, gpu_hot, log_broken, clock_skew, registry_silent.
 """
 
 from agent.health.check import Check
@@ -16,11 +16,13 @@ from agent.health.checks import (
     log_broken,
     memory_low,
     registry_silent,
+    usage_unwritten,
 )
 
 CHECKS: tuple[Check, ...] = (
     docker_down.CHECK,
     disk_full.CHECK,
+    usage_unwritten.CHECK,
     memory_low.CHECK,
     egress_unprotected.CHECK,
     driver_missing.CHECK,

@@ -5,7 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from agent.drivers.keyfile import KeyFileFault, ensure_key, make_key, read_key
+from agent.drivers.keyfile import (
+    KeyFileFault,
+    NodeKeys,
+    ensure_key,
+    make_key,
+    next_key_path,
+    read_key,
+)
 from protocol.signing import public_bytes
 
 
@@ -63,3 +70,22 @@ def test_a_link_in_place_of_the_key_is_not_followed(path: Path, tmp_path: Path) 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "state" / "node.key"
+
+
+def test_the_next_key_takes_the_place_of_the_first_once(tmp_path: Path) -> None:
+    path = tmp_path / "node.key"
+    first = make_key(path)
+    keys = NodeKeys(path)
+    assert keys.find_next() is None
+    following = make_key(next_key_path(path))
+    assert public_bytes(keys.current) == public_bytes(first)
+    found = keys.find_next()
+    assert found is not None
+    assert public_bytes(found) == public_bytes(following)
+
+    keys.promote()
+
+    assert keys.find_next() is None
+    assert public_bytes(keys.current) == public_bytes(following)
+    assert public_bytes(read_key(path)) == public_bytes(following)
+    assert not next_key_path(path).exists()

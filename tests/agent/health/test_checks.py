@@ -25,6 +25,7 @@ CODES = {
     "log_broken",
     "memory_low",
     "registry_silent",
+    "usage_unwritten",
 }
 
 
@@ -48,6 +49,7 @@ def test_every_check_is_asked() -> None:
 ILL = [
     (with_facts(docker_fault="connection refused"), "docker_down", "critical", "docker"),
     (with_facts(log_fault="entry 7 is not canonical"), "log_broken", "critical", "usage_log"),
+    (with_facts(usage_fault="There is no room."), "usage_unwritten", "critical", "usage"),
     (with_facts(egress_fault="no rules are installed"), "egress_unprotected", "warning", "egress"),
     (
         with_facts(egress_fault="no rules are installed", networked_containers=2),

@@ -42,7 +42,7 @@ def test_every_token_is_recorded_once_and_every_stream_continues(
     for at, finished in enumerate(ticks):
         owners = {call.key_id for call in finished}
         known = {key: end for key, end in streams.items() if key.owner in owners}
-        uses = call_usage(finished, known, PRICES, now_ms=NOW_MS + at * 7_000)
+        uses = call_usage(finished, known, PRICES, now_ms=NOW_MS + at * 7_000).uses
         streams |= advanced(streams, uses)
         for use in uses:
             assert read_entry(entry_bytes(use)) == use
@@ -61,7 +61,7 @@ def test_a_late_call_goes_into_the_minute_in_which_its_stream_ended() -> None:
     late = FinishedCall("c", "k", "t", "p", "m", 1, NOW_MS - 2 * MINUTE_MS, 5, 0, 0)
     key = StreamKey("k", "tok.in", "m")
 
-    (use,) = call_usage([late], {key: StreamEnd(NOW_MS, 10)}, PRICES, now_ms=NOW_MS + 5)
+    (use,) = call_usage([late], {key: StreamEnd(NOW_MS, 10)}, PRICES, now_ms=NOW_MS + 5).uses
 
     assert (use.begin_ms, use.end_ms) == (NOW_MS - MINUTE_MS, NOW_MS)
     assert use.cumulative == 15
@@ -71,6 +71,6 @@ def test_what_has_no_price_is_not_recorded() -> None:
     call = FinishedCall("c", "k", "t", "p", "m", 1, NOW_MS - 5, 5, 7, 1)
     priced = [price for price in PRICES if price.meter == "tok.out"]
 
-    (use,) = call_usage([call], {}, priced, now_ms=NOW_MS)
+    (use,) = call_usage([call], {}, priced, now_ms=NOW_MS).uses
 
     assert (use.meter, use.quantity) == ("tok.out", 7)

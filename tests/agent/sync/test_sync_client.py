@@ -115,7 +115,7 @@ def test_what_cannot_be_believed_is_silence(
 
 def test_nobody_there_is_silence() -> None:
     client = RegistryClient(
-        "http://127.0.0.1:9", NODE_KEY, new_nonce=lambda: "n" * 32, agent_version="1"
+        "http://127.0.0.1:9", lambda: NODE_KEY, new_nonce=lambda: "n" * 32, agent_version="1"
     )
 
     async def call() -> None:
@@ -239,7 +239,7 @@ async def _called(handler: Handler, call: Callable[[RegistryClient], Awaitable[T
     numbers = count()
     client = RegistryClient(
         f"http://127.0.0.1:{runner.addresses[0][1]}/",
-        NODE_KEY,
+        lambda: NODE_KEY,
         new_nonce=lambda: f"{next(numbers):032d}",
         agent_version="1",
     )

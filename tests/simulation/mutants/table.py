@@ -36,8 +36,8 @@ def one(module: str, old: str, new: str, *seeds: int) -> Mutant:
 MUTANTS: dict[str, Mutant] = {
     "a batch that overlaps is taken as if all of it were new": one(
         "registry.usage.extension",
-        "    if not known:\n",
-        "    if known is not None:\n",
+        "return Extension(checkpoint, log.size, sent[len(known) :])",
+        "return Extension(checkpoint, log.size, sent)",
     ),
     "a charge is not clamped to its lease": one(
         "registry.rating.charge",
