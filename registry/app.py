@@ -74,6 +74,7 @@ from registry.sites.views import EXTENSION as SITES
 from registry.sites.views import SiteSources
 from registry.sites.views import pages as sites_pages
 from registry.statements.api import api as statements_api
+from registry.statements.views import pages as statement_pages
 from registry.store.database import Database, Db
 from registry.store.migrate import check_schema
 from registry.sync.api import EXTENSION as SYNC
@@ -106,6 +107,7 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     payouts_pages,
     usage_api,
     statements_api,
+    statement_pages,
     allocations_pages,
     allocations_api,
     gateway_api,

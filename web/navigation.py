@@ -71,7 +71,12 @@ _ROWS = (
         "/billing",
         "receipt-dollar",
         EVERYBODY,
-        (("Balance", "/billing"), ("Ledger", "/billing/ledger"), ("Payments", "/billing/payments")),
+        (
+            ("Balance", "/billing"),
+            ("Statements", "/billing/statements"),
+            ("Ledger", "/billing/ledger"),
+            ("Payments", "/billing/payments"),
+        ),
     ),
     _Row("Money", "Site earnings", "/site-owner", "bolt", OWNERS),
     _Row("Access", "Keys", "/access/api-keys", "key", EVERYBODY),

@@ -16,7 +16,7 @@ from protocol.statement import FORMAT, LINES_MAX, LogKeys, Statement, StatementL
 from registry.catalogue.queries import list_prices
 from registry.nodes.queries import get_node
 from registry.statements import queries
-from registry.statements.period import Month, months_between, read_month
+from registry.statements.period import MonthSum, months_between, read_month
 from registry.statements.search import BLOCK_ENTRIES, Ends, RecordMissing, find_ends
 from registry.statements.segments import Segment, segments
 from registry.store.database import Db
@@ -40,14 +40,6 @@ class Wanted:
     begin_ms: int
     end_ms: int
     owner_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class MonthSum:
-    """A month, and what was charged for usage in it."""
-
-    month: Month
-    charged_micros: int
 
 
 def list_months(db: Db, tenant_id: str, *, now_ms: int) -> list[MonthSum]:

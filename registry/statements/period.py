@@ -44,6 +44,14 @@ class Month:
         return _month(self.year * MONTHS + self.month - 2)
 
 
+@dataclass(frozen=True, slots=True)
+class MonthSum:
+    """A month, and what was charged for usage in it."""
+
+    month: Month
+    charged_micros: int
+
+
 def month_of(at_ms: int) -> Month:
     """Return the month in which a moment lies."""
     found = Month(1970 + at_ms // (366 * DAY_MS), 1)

@@ -32,6 +32,7 @@ from web.view_models.billing import (
 from web.view_models.overview import HomePage, SearchHit, SetupStep, SiteTile
 from web.view_models.parts import Check, Fact, Paging
 from web.view_models.problems import ErrorPage
+from web.view_models.statements import LineRow, MonthRow, StatementPage, StatementsPage
 
 SETUP = (
     SetupStep("Create an organization", "Umoja Edge", "/onboarding", True),
@@ -186,6 +187,45 @@ RECORDS = RecordsPage(
     count=4_096,
     micros=4_096 * 30_833,
     charged_micros=4_000 * 30_833,
+)
+STATEMENTS = StatementsPage(
+    (
+        MonthRow("2026-11", "/billing/statements/2026-11", NOW_MS, 1_284_200_000, False),
+        MonthRow("2026-10", "/billing/statements/2026-10", NOW_MS, 64_100, True),
+    )
+)
+STATEMENT = StatementPage(
+    subject="2026-11",
+    title="2026-11",
+    organization="Umoja Edge",
+    begin_at_ms=NOW_MS - 20 * 24 * HOUR_MS,
+    end_at_ms=NOW_MS,
+    is_final=False,
+    rows=tuple(
+        LineRow(
+            name=f"train-sw-llm-{at:03}",
+            href="/workloads/a_00001",
+            sku="h200.1x",
+            node="nbo-telecom-1-gpu01",
+            from_at_ms=NOW_MS - 9 * HOUR_MS,
+            to_at_ms=NOW_MS,
+            quantity=9 * HOUR_MS,
+            unit="gpu.ms",
+            price="$2.50 per GPU hour",
+            charged_micros=22_500_000,
+            unbilled_micros=0,
+            first_href="/billing/receipts/cloud.example/log/n_1/0/1",
+            last_href="/billing/receipts/cloud.example/log/n_1/0/540",
+        )
+        for at in range(500)
+    ),
+    count=512,
+    receipts=1_024,
+    total_micros=512 * 22_500_000,
+    unbilled_micros=1_000_000,
+    problem="",
+    json_url="/billing/statements/2026-11.json",
+    csv_url="/billing/statements/2026-11.focus.csv",
 )
 NOT_FOUND = ErrorPage(
     404,

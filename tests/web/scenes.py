@@ -15,6 +15,7 @@ from web.view_models.overview import SearchPage
 from web.view_models.parts import Check, Fact, Paging
 from web.view_models.shell import Shell
 from web.view_models.sites import SitesPage
+from web.view_models.statements import StatementsPage
 
 HOSTILE = "<script>alert(1)</script>\u202eevil\u202c\"'><img src=x onerror=alert(2)> " + "W" * 160
 
@@ -105,6 +106,13 @@ def _money() -> Scenes:
     ledger = shell("/billing/ledger")
     yield "ledger", Scene(f"{room}/ledger.html", pages.LEDGER, ledger)
     yield "ledger-empty", Scene(f"{room}/ledger.html", LedgerPage(NOW_MS, ()), ledger)
+    statements = shell("/billing/statements")
+    yield "statements", Scene(f"{room}/statements.html", pages.STATEMENTS, statements)
+    yield "statements-empty", Scene(f"{room}/statements.html", StatementsPage(()), statements)
+    yield "statement", Scene(f"{room}/statement.html", pages.STATEMENT, statements)
+    broken = replace(pages.STATEMENT, problem="The lines do not sum to the total.", rows=())
+    yield "verify", Scene(f"{room}/verify.html", None)
+    yield "statement-refused", Scene(f"{room}/statement.html", broken, statements)
     yield "receipt", Scene(f"{room}/receipt.html", pages.RECEIPT, ledger)
     yield "records", Scene(f"{room}/records.html", pages.RECORDS, ledger)
     doubtful = replace(pages.RECEIPT, verified=False, checks=(Check("bad", "The root differs."),))

@@ -44,6 +44,7 @@ def test_exactly_the_entry_of_the_page_is_current(path: str, label: str) -> None
 def test_tabs_mark_the_one_that_is_open() -> None:
     assert [(tab.href, tab.current) for tab in page_tabs("/billing/ledger")] == [
         ("/billing", False),
+        ("/billing/statements", False),
         ("/billing/ledger", True),
         ("/billing/payments", False),
     ]

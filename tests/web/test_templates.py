@@ -18,6 +18,7 @@ from web.environment import static_url
 NAMES = sorted(scenes())
 STYLE_GZ_BYTES_MAX = 12 * 1024
 SCRIPTS_GZ_BYTES_MAX = 8 * 1024
+VERIFIER_GZ_BYTES_MAX = 5 * 1024
 FRAGMENT_GZ_BYTES_MAX = 6 * 1024
 PAGE_ROWS = 50
 COLD_GZ_BYTES_MAX = {
@@ -125,6 +126,12 @@ def test_the_style_sheet_and_the_scripts_stay_within_their_budgets() -> None:
 
     assert len(gzip.compress((STATIC / "css/house.css").read_bytes())) <= STYLE_GZ_BYTES_MAX
     assert len(gzip.compress(scripts)) <= SCRIPTS_GZ_BYTES_MAX
+
+
+def test_what_checks_a_statement_is_small_enough_to_be_read() -> None:
+    scripts = b"".join(path.read_bytes() for path in sorted((STATIC / "verify").glob("*.js")))
+
+    assert len(gzip.compress(scripts)) <= VERIFIER_GZ_BYTES_MAX
 
 
 @pytest.mark.parametrize("name", sorted(COLD_GZ_BYTES_MAX))
