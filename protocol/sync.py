@@ -8,6 +8,7 @@ from typing import Annotated
 
 import msgspec
 
+from protocol.balance import BALANCES_MAX, TenantBalance
 from protocol.canonical import ENTRY_BYTES_MAX
 from protocol.enrolment import TrustKey
 from protocol.health import Finding
@@ -96,6 +97,8 @@ class SyncAnswer(msgspec.Struct, frozen=True):
     desired, key_set  signed documents, only when newer than what the node holds
     leases            all live leases of this node: one that is left out is recalled
     received_at_ms    when the call came in; `now_ms` is when the answer was made
+    balances          how the money stands of those that the node works for; empty from a registry
+                      that does not say it
     """
 
     now_ms: Moment
@@ -106,6 +109,7 @@ class SyncAnswer(msgspec.Struct, frozen=True):
     desired: Envelope | None = None
     key_set: Envelope | None = None
     received_at_ms: Moment | None = None
+    balances: Annotated[tuple[TenantBalance, ...], msgspec.Meta(max_length=BALANCES_MAX)] = ()
 
 
 class LogPull(msgspec.Struct, frozen=True):

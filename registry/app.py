@@ -48,7 +48,7 @@ from registry.nodes.standing import SEVERITIES
 from registry.nodes.views import EXTENSION as NODES
 from registry.nodes.views import NodeSources
 from registry.nodes.views import pages as nodes_pages
-from registry.notices.views import balance_chip, banner_slot
+from registry.notices.views import balance_chip, balance_state, banner_slot
 from registry.overview.api import api as overview_api
 from registry.overview.operations import allocations_on, node_figures, site_figures
 from registry.overview.queries import use_by_key
@@ -266,6 +266,7 @@ def sync_policy(config: Config, settings: Settings) -> SyncPolicy:
         key=settings.key,
         trust_keys=settings.trust_keys,
         site_share_basis_points=config.site_share_basis_points,
+        base_url=config.base_url,
         quick_ms=config.sync_interval_ms,
     )
 
@@ -310,7 +311,9 @@ def find_api_key(db: Db, asked: Asked) -> SignedIn | None:
 
 def shell_sources() -> ShellSources:
     """Return what the shell around every page asks."""
-    return ShellSources(spaces=spaces_of, balance=balance_chip, banners=banner_slot)
+    return ShellSources(
+        spaces=spaces_of, balance=balance_chip, banners=banner_slot, state=balance_state
+    )
 
 
 def spaces_of(db: Db, actor: Actor) -> tuple[Space, ...]:

@@ -17,10 +17,13 @@ from types import FrameType
 from protocol.clock import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Clock
 from protocol.ids import ENTROPY_BYTES, new_id
 from protocol.refusal import Fault, Refusal
+from registry.accounts.letters import Mail
 from registry.accounts.queries import forget_old
 from registry.adjustments.operations import expire_grants, mature_shares
-from registry.app import payments_of, payout_senders, wall_ms
+from registry.app import mail_of, payments_of, payout_senders, wall_ms
 from registry.auto_top_up.loop import charge_low
+from registry.balances.loop import send_letters
+from registry.balances.operations import follow_due
 from registry.config import Config, database_url
 from registry.leases.operations import release_overdue
 from registry.nodes.queries import forget_nonces
@@ -146,6 +149,18 @@ def _with(
     return work(database, payments, at)
 
 
+def balance_errands(mail: Mail, base_url: str) -> tuple[Errand, ...]:
+    """Return what is done about balances: their states are followed, and what changed is mailed."""
+
+    def watch(database: Database, now_ms: int) -> int:
+        return database.run(follow_due, base_url=base_url, now_ms=now_ms)
+
+    def send(database: Database, now_ms: int) -> int:
+        return send_letters(database, mail, now_ms)
+
+    return Errand("balances", STEP_MS, watch), Errand("letters", STEP_MS, send)
+
+
 def payout_errands(senders: Mapping[str, PayoutSender]) -> tuple[Errand, ...]:
     """Return what is done about payouts: they are made, and handed to whoever pays."""
     accounts = {name: sender.account for name, sender in senders.items()}
@@ -211,7 +226,11 @@ def run_jobs(config: Config, *, holder: str) -> None:
     signal.signal(signal.SIGINT, end)
     database = Database(database_url(config))
     check_schema(database)
-    errands = (*payment_errands(payments_of(config)), *payout_errands(payout_senders(config)))
+    errands = (
+        *payment_errands(payments_of(config)),
+        *balance_errands(mail_of(config), config.base_url),
+        *payout_errands(payout_senders(config)),
+    )
     duty = Duty(database, holder=holder, clock=wall_ms, errands=errands)
     try:
         while not stop.is_set():

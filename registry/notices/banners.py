@@ -1,12 +1,15 @@
 """Which banner about money stays on every page, and what it says.
 
-At most one: the state of the balance comes first, then usage that waits for a silent node.
+At most one: the state of the balance comes first, then a payment that is on its way or was refused,
+then usage that waits for a silent node.  Where money is short, the payment is named with it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from protocol.clock import DAY_MS
 from registry.ledger.posture import Posture
+from registry.payments.checkout import State, TopUp
 from web.format import duration, money, plural, utc_date, utc_minute
 from web.view_models.shell import Banner
 
@@ -15,6 +18,14 @@ SEE_LEDGER = ("See what is held", "/billing/ledger")
 NODES_NAMED_MAX = 2
 KEPT = "Their scratch files are deleted then; settings, costs and receipts are kept without an end."
 """What of a workload outlives its balance, and how long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """The newest payment that is not in the ledger.  refused: why; empty while it is on its way"""
+
+    micros: int
+    refused: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +38,9 @@ class Account:
     can_pay         whether the reader may add funds; else `payers` may
     held_micros     usage of nodes that were not heard from for long: neither verified nor charged
     silent_nodes    their names
+    kept_micros     kept back while a payment is disputed
+    resume_micros   what the first hour costs of the cheapest workload that stopped
+    keep_ms         how long after it stopped a workload starts again by itself
     """
 
     posture: Posture
@@ -38,6 +52,11 @@ class Account:
     payers: tuple[str, ...]
     held_micros: int
     silent_nodes: tuple[str, ...]
+    kept_micros: int = 0
+    suspended: bool = False
+    payment: Payment | None = None
+    resume_micros: int | None = None
+    keep_ms: int = 7 * DAY_MS
 
 
 def money_banners(account: Account, *, now_ms: int) -> tuple[Banner, ...]:
@@ -49,9 +68,29 @@ def money_banners(account: Account, *, now_ms: int) -> tuple[Banner, ...]:
         return (_critical(account, now_ms),)
     if state == "depleted" and account.funded:
         return (_depleted(account, now_ms),)
+    if state == "frozen":
+        return (_frozen(account),)
+    if state == "closed":
+        return (Banner("closed", "This account is closed.", "Statements and receipts are kept."),)
+    if account.payment is not None:
+        return (_payment(account, account.payment),)
     if account.held_micros:
         return (_unverified(account),)
     return ()
+
+
+def untold_payment(recent: Sequence[TopUp]) -> TopUp | None:
+    """Return the newest of these payments if it is on its way or was refused.
+
+    A page that was opened and not paid is neither; a later one that came in ends the matter.
+
+    recent  newest first
+    """
+    tried = [one for one in recent if one.payment_id or not one.is_open]
+    newest = next((one for one in tried if one.state is not State.EXPIRED), None)
+    if newest is None or newest.state not in (State.PENDING, State.FAILED):
+        return None
+    return newest if newest.state is State.FAILED or not newest.decline else None
 
 
 def moment(at_ms: int, now_ms: int) -> str:
@@ -105,13 +144,52 @@ def _depleted(account: Account, now_ms: int) -> Banner:
     if account.stopped:
         stopped = (
             f"{plural(account.stopped, 'workload')} stopped and nothing can be launched; their "
-            "settings, costs and receipts are kept without an end."
+            f"settings, costs and receipts are kept without an end.{_until(account, now_ms)}"
         )
     return Banner(
         kind="depleted",
         lead=f"Balance used up{at}.",
         text=f"{stopped}{owed} {_asking(account)}".strip(),
         actions=_remedies(account),
+    )
+
+
+def _until(account: Account, now_ms: int) -> str:
+    if account.stopped_at_ms is None or account.resume_micros is None:
+        return ""
+    until_ms = account.stopped_at_ms + account.keep_ms
+    if until_ms <= now_ms:
+        return ""
+    short = max(account.resume_micros - account.posture.left_micros, 1)
+    at = moment(until_ms, now_ms)
+    return f" Add at least {money(short)} by {at} and they start again by themselves."
+
+
+def _frozen(account: Account) -> Banner:
+    if account.kept_micros:
+        why = f"{money(account.kept_micros)} is kept back while a payment is disputed."
+    elif account.suspended:
+        why = "The operator has suspended this organization; write to them."
+    else:
+        left = money(account.posture.left_micros)
+        why = f"{left} is left, less than what was promised to nodes already."
+    return Banner(
+        kind="frozen",
+        lead="Balance frozen.",
+        text=f"{why} Nothing new can be begun until that is settled. {_asking(account)}".strip(),
+        actions=() if account.suspended else _remedies(account),
+    )
+
+
+def _payment(account: Account, payment: Payment) -> Banner:
+    if payment.refused:
+        again = (("Try another", ADD_FUNDS[1]),) if account.can_pay else ()
+        return Banner("failed", payment.refused, "No money moved.", again)
+    return Banner(
+        kind="pending",
+        lead=f"{money(payment.micros)} is on its way.",
+        text="The bank confirms it, usually within a minute.",
+        actions=(("See the payment", "/billing/payments"),),
     )
 
 
@@ -134,6 +212,9 @@ def _remedies(account: Account) -> tuple[tuple[str, str], ...]:
 
 
 def _asking(account: Account) -> str:
+    payment = account.payment
+    if payment is not None:
+        return payment.refused or f"{money(payment.micros)} is on its way."
     if account.can_pay or not account.payers:
         return ""
     return f"Ask {' or '.join(account.payers)} to add funds."

@@ -3,11 +3,10 @@
 from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
-from registry.allocations.queries import hourly_of
-from registry.ledger.posture import posture
+from registry.balances.operations import standing
 from registry.ledger.queries import get_balance
 from registry.server.envelope import answered
-from registry.server.session import actor, db, with_api_key
+from registry.server.session import actor, db, now_ms, with_api_key
 from registry.tenants.roles import require
 
 CURRENCY = "USD"
@@ -24,8 +23,7 @@ def show_balance() -> ResponseReturnValue:
     assert tenant_id is not None
     with db().reading():
         balance = get_balance(db(), tenant_id)
-        burn = hourly_of(db(), tenant_id)
-    stands = posture(balance.total + balance.credit_limit, burn)
+        stands = standing(db(), tenant_id, now_ms=now_ms()).posture
     return answered(
         {
             "currency": CURRENCY,
@@ -35,7 +33,7 @@ def show_balance() -> ResponseReturnValue:
             "owed_micros": balance.owed,
             "credit_limit_micros": balance.credit_limit,
             "held_micros": balance.held,
-            "hourly_micros": burn,
+            "hourly_micros": stands.burn_micros_per_hour,
             "state": stands.state,
             "runway_ms": stands.runway_ms,
         }

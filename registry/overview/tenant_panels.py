@@ -252,6 +252,8 @@ def _of_balance(posture: Posture | None, now_ms: int) -> list[AttentionItem]:
         return []
     if posture.state == "depleted":
         title, detail = "Balance used up", "Nothing can be launched until funds are added."
+    elif posture.state in ("frozen", "closed"):
+        title, detail = f"Balance {posture.state}", "Nothing can be launched until that is settled."
     else:
         assert posture.runway_ms is not None
         title = f"{money(posture.left_micros)} left"

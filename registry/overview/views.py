@@ -13,14 +13,15 @@ from registry.allocations.fleet import Market
 from registry.allocations.offers import MARKET, smallest_hourly
 from registry.allocations.operations import is_sold
 from registry.allocations.panels import workload_row
-from registry.allocations.queries import count_tabs, find_seen, hourly_of, list_seen, list_unsettled
+from registry.allocations.queries import count_tabs, find_seen, list_seen, list_unsettled
 from registry.allocations.seen import SeenAllocation
+from registry.balances.operations import standing
+from registry.balances.queries import list_payers
 from registry.catalogue.queries import list_prices, list_skus
 from registry.ledger.balance import Line
-from registry.ledger.posture import Posture, posture
+from registry.ledger.posture import Posture
 from registry.ledger.queries import LINES_MAX, get_balance, list_lines
 from registry.nodes.queries import list_nodes
-from registry.notices.queries import list_payers
 from registry.overview.operations import site_figures, troubled_nodes
 from registry.overview.queries import has_called, has_launched, was_funded
 from registry.overview.search_hits import (
@@ -228,8 +229,7 @@ def _ledger_csv(tenant_id: str) -> ResponseReturnValue:
 
 def _money(tenant_id: str) -> Money:
     balance = get_balance(db(), tenant_id)
-    burn = hourly_of(db(), tenant_id)
-    stands = posture(balance.total + balance.credit_limit, burn)
+    stands = standing(db(), tenant_id, now_ms=now_ms()).posture
     today = now_ms() - now_ms() % DAY_MS
     from_ms = today - (SPEND_DAYS - 1) * DAY_MS
     by_day = usage_by_day(db(), tenant_id, from_ms=from_ms, to_ms=today + DAY_MS)

@@ -68,6 +68,7 @@ def new_application(
     application.before_request(forms.check_form)
     application.after_request(forms.keep_form_cookie)
     application.after_request(session.expire_bad_session)
+    application.after_request(page.tell_balance)
     application.after_request(headers.protect)
     application.after_request(node_calls.sign_node_answer)
     problems.install(application, page.shell)

@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from flask import current_app, request
+from flask import Response, current_app, g, request
 
+from protocol.balance import BALANCE_STATE
 from registry.server.session import Actor, actor, db, now_ms
 from registry.store.database import Db
 from web.navigation import may_launch, navigation
@@ -23,11 +24,27 @@ class ShellSources:
     spaces   organizations and projects the actor may switch to
     balance  the chip in the top bar, None where the actor has no balance
     banners  what stays on every page until its cause is gone
+    state    the state of the balance, for the answers that programs get
     """
 
     spaces: Callable[[Db, Actor], tuple[Space, ...]]
-    balance: Callable[[Db, Actor], Balance | None]
+    balance: Callable[[Db, Actor, int], Balance | None]
     banners: Callable[[Db, Actor, int], tuple[Banner, ...]]
+    state: Callable[[Db, Actor, int], str]
+
+
+def tell_balance(answer: Response) -> Response:
+    """Say in every answer to an API key how the balance of its organization stands."""
+    who = g.get("actor")
+    if who is None or who.api_key_id is None:
+        return answer
+    sources = current_app.extensions[EXTENSION]
+    assert isinstance(sources, ShellSources)
+    with db().reading():
+        state = sources.state(db(), who, now_ms())
+    if state:
+        answer.headers[BALANCE_STATE] = state
+    return answer
 
 
 def shell() -> Shell:
@@ -38,7 +55,7 @@ def shell() -> Shell:
     roles = who.roles | ({PLATFORM_ADMIN} if who.is_platform_admin else set())
     with db().reading():
         spaces = sources.spaces(db(), who)
-        balance = sources.balance(db(), who)
+        balance = sources.balance(db(), who, now_ms())
         banners = sources.banners(db(), who, now_ms())
     operates = "/nodes" in {e.href for g in navigation(roles, "") for e in g.entries}
     theme = request.cookies.get("theme", "")

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from protocol.balance import BALANCES_MAX, TenantBalance
 from protocol.checkpoint import witness_name
 from protocol.enrolment import TrustKey
 from protocol.health import Finding
@@ -16,6 +17,8 @@ from registry.access.queries import get_key_set_version, list_honoured_keys, lis
 from registry.adjustments.operations import verify_founded
 from registry.allocations.operations import list_desired, observe
 from registry.allocations.queries import hourly_by_tenant, list_owners_on
+from registry.balances.operations import follow
+from registry.balances.queries import list_tenants_on
 from registry.catalogue.queries import list_prices
 from registry.gateway.operations import record_models
 from registry.incidents.operations import (
@@ -55,6 +58,7 @@ class SyncPolicy:
     """What the registry was set up with.
 
     site_share_basis_points  what a site earns of what is charged for its work
+    base_url                 where mails lead
     quick_ms                 a fixed interval between calls, for a demo; None for the usual ones
     terms                    what each trust gives
     """
@@ -63,6 +67,7 @@ class SyncPolicy:
     key: SigningKey
     trust_keys: tuple[TrustKey, ...]
     site_share_basis_points: int
+    base_url: str
     quick_ms: int | None = None
     terms: TermsByTrust = field(default_factory=lambda: TERMS)
 
@@ -147,6 +152,7 @@ def sync(
     only = None if node.is_open else node.tenant_id
     keys = list_honoured_keys(db, tenant_id=only, now_ms=now_ms)
     leases = _leases(db, node, request, keys, policy=policy, now_ms=now_ms)
+    balances = _balances(db, node, leases, policy=policy, now_ms=now_ms)
     desired = _desired(db, node, request, policy=policy)
     return SyncAnswer(
         now_ms=now_ms,
@@ -160,6 +166,7 @@ def sync(
         ),
         desired=desired,
         key_set=_key_set(db, node, request, keys, policy=policy, now_ms=now_ms),
+        balances=balances,
     )
 
 
@@ -344,6 +351,17 @@ def _leases(
         now_ms=now_ms,
     )
     return leases
+
+
+def _balances(
+    db: Db, node: Node, leases: Sequence[Lease], *, policy: SyncPolicy, now_ms: int
+) -> tuple[TenantBalance, ...]:
+    """Return how the money stands of those who have work on the node or leases for it."""
+    there = {lease.tenant_id for lease in leases} | set(list_tenants_on(db, node.node_id))
+    return tuple(
+        TenantBalance(one, follow(db, one, base_url=policy.base_url, now_ms=now_ms).value)
+        for one in sorted(there)[:BALANCES_MAX]
+    )
 
 
 def _desired(db: Db, node: Node, request: SyncRequest, *, policy: SyncPolicy) -> Envelope | None:

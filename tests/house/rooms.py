@@ -51,6 +51,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "accounts",
         "tenants",
         "access",
+        "feed",  # what happened to an organization: later rooms add to it
         "sites",
         "nodes",
         "catalogue",
@@ -73,6 +74,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "storage",
         "gateway",
         "incidents",
+        "balances",
         "notices",
         "sync",
         "statements",

@@ -20,7 +20,8 @@ class Space:
 class Banner:
     """A line that stays on every page until its cause is gone.
 
-    kind     warning critical depleted pending failed unverified (billing), platform, signed_out
+    kind     warning critical depleted frozen closed pending failed unverified (billing), platform,
+             signed_out
     lead     the bold beginning, a whole sentence: "Balance low: $6.41 left."
     text     what follows in plain words, may be empty
     actions  label and href of the remedies, the first one is the main one

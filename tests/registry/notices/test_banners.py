@@ -7,10 +7,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocol.clock import DAY_MS, HOUR_MS, MINUTE_MS
-from registry.ledger.posture import CRITICAL_MS, LOW_MS, lasts_ms, posture
-from registry.notices.banners import Account, moment, money_banners
+from registry.balances.operations import Standing
+from registry.balances.states import Kept, Money, step
+from registry.ledger.posture import CRITICAL_MS, LOW_MS, Posture, lasts_ms
+from registry.notices.banners import Account, Payment, moment, money_banners, untold_payment
+from registry.payments.checkout import State as PaymentState
+from registry.payments.checkout import TopUp
 
 NOW_MS = 1_795_176_000_000
+
+
+def posture(left_micros: int, burn_micros_per_hour: int) -> Posture:
+    """How money stands that was ample before."""
+    money = Money(left_micros, burn_micros_per_hour)
+    return Standing(step(Kept(), money, now_ms=NOW_MS).after, money).posture
+
+
 ACCOUNT = Account(
     posture=posture(100_000_000, 0),
     funded=True,
@@ -167,3 +179,86 @@ def test_there_is_never_more_than_one_banner_and_it_always_says_something(
 
     assert len(found) <= 1
     assert all(banner.lead and banner.text for banner in found)
+
+
+def test_a_frozen_balance_says_why_and_a_closed_account_what_is_kept() -> None:
+    frozen = replace(ACCOUNT.posture, state="frozen")
+    disputed = replace(ACCOUNT, posture=frozen, kept_micros=5_000_000)
+    suspended = replace(ACCOUNT, posture=frozen, suspended=True)
+    closed = replace(ACCOUNT, posture=replace(frozen, state="closed"))
+
+    shown = [money_banners(one, now_ms=NOW_MS)[0] for one in (disputed, suspended, closed)]
+
+    assert [banner.kind for banner in shown] == ["frozen", "frozen", "closed"]
+    assert "$5.00 is kept back while a payment is disputed" in shown[0].text
+    assert "suspended" in shown[1].text
+    assert shown[1].actions == ()
+    assert "receipts are kept" in shown[2].text
+
+
+@pytest.mark.parametrize(
+    ("state", "payment_id", "decline", "told"),
+    [
+        (PaymentState.PENDING, "pi_1", "", True),
+        (PaymentState.PENDING, "", "", False),
+        (PaymentState.PENDING, "pi_1", "card_declined", False),
+        (PaymentState.FAILED, "pi_1", "card_declined", True),
+        (PaymentState.SUCCEEDED, "pi_1", "", False),
+        (PaymentState.EXPIRED, "", "", False),
+    ],
+)
+def test_a_payment_is_told_while_it_is_on_its_way_and_when_it_was_refused(
+    state: PaymentState, payment_id: str, decline: str, told: bool
+) -> None:
+    payment = _payment(state, payment_id, decline)
+
+    assert untold_payment([payment]) == (payment if told else None)
+    assert untold_payment([_payment(PaymentState.SUCCEEDED, "pi_2", ""), payment]) is None
+
+
+def test_a_payment_has_a_banner_and_is_named_where_money_is_short() -> None:
+    pending = replace(ACCOUNT, payment=Payment(50_000_000))
+    refused = replace(ACCOUNT, payment=Payment(50_000_000, "Card refused: insufficient funds."))
+
+    (on_its_way,) = money_banners(pending, now_ms=NOW_MS)
+    (failed,) = money_banners(refused, now_ms=NOW_MS)
+    (low,) = money_banners(replace(LOW, payment=Payment(50_000_000)), now_ms=NOW_MS)
+
+    assert (on_its_way.kind, on_its_way.lead) == ("pending", "$50.00 is on its way.")
+    assert (failed.kind, failed.actions[0][0]) == ("failed", "Try another")
+    assert "$50.00 is on its way." in low.text
+
+
+def test_what_stopped_says_what_to_add_by_when() -> None:
+    account = replace(
+        ACCOUNT,
+        posture=posture(0, 0),
+        stopped=1,
+        stopped_at_ms=NOW_MS - HOUR_MS,
+        resume_micros=4_200_000,
+    )
+
+    (banner,) = money_banners(account, now_ms=NOW_MS)
+    (late,) = money_banners(account, now_ms=NOW_MS + 7 * DAY_MS)
+
+    assert "Add at least $4.20 by " in banner.text
+    assert "Add at least" not in late.text
+
+
+def _payment(state: PaymentState, payment_id: str, decline: str) -> TopUp:
+    return TopUp(
+        top_up_id="tu_1",
+        tenant_id="t_1",
+        kind="checkout",
+        nonce="n",
+        micros=50_000_000,
+        state=state,
+        asked_by="u_1",
+        receipt_email="",
+        return_to="/billing",
+        keep_card=False,
+        created_at_ms=NOW_MS,
+        checked_at_ms=NOW_MS,
+        payment_id=payment_id,
+        decline=decline,
+    )

@@ -26,7 +26,7 @@ def test_a_balance_that_runs_out_is_said_on_every_page(
 ) -> None:
     ana = _running(market, 6 * HOURLY)
     with market.rig.database.unit() as db:
-        db.execute(text("UPDATE account SET balance = :left"), {"left": -left})
+        db.execute(text("UPDATE account SET balance = :left, held = 0"), {"left": -left})
 
     for path in PAGES:
         assert words in ana.browser.get(path).text, path
@@ -36,7 +36,7 @@ def test_a_used_up_balance_is_said_on_every_page(market: Marketplace) -> None:
     ana = _running(market, 6 * HOURLY)
     market.node_says(_only(market), "exited", failure="lease")
     with market.rig.database.unit() as db:
-        db.execute(text("UPDATE account SET balance = 0"))
+        db.execute(text("UPDATE account SET balance = 0, held = 0"))
 
     for path in PAGES:
         page = ana.browser.get(path).text
