@@ -52,6 +52,7 @@ class Centre:
             key=self.key,
             trust_keys=(trust_key(self.key),),
             site_share_basis_points=SHARE_BASIS_POINTS,
+            base_url=f"https://{DOMAIN}",
             terms=setup.terms,
         )
         self.away_until_ms = 0
