@@ -6,7 +6,7 @@ RUN := .venv/bin/python -m
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test venv assets lint format wheel simulate
+.PHONY: demo test soak venv assets lint format wheel simulate
 .DELETE_ON_ERROR:
 
 demo:
@@ -18,6 +18,12 @@ test:
 	packaging/ensure.sh test
 	$(MAKE) --no-print-directory venv assets
 	$(RUN) pytest -q -n $(WORKERS) --maxprocesses 4 --dist worksteal
+
+# What `test` leaves out because it takes long: more seeds, every mutant, more orders of payments.
+soak:
+	packaging/ensure.sh test
+	$(MAKE) --no-print-directory venv assets
+	$(RUN) pytest -q -n $(WORKERS) --maxprocesses 4 --dist worksteal -m long
 
 venv: .venv/.complete
 

@@ -11,9 +11,17 @@ from tests.simulation.mutants.table import MUTANTS
 from tests.simulation.mutants.trial import SEEDS_MAX
 
 TRIAL_S_MAX = 240
+QUICK_EVERY = 5
+"""Of so many mutants one is tried at every test run, all of them by `make soak`."""
 
 
-@pytest.mark.parametrize("name", sorted(MUTANTS))
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=() if at % QUICK_EVERY == 0 else (pytest.mark.long,))
+        for at, name in enumerate(sorted(MUTANTS))
+    ],
+)
 def test_the_mutant_is_caught(name: str) -> None:
     ended = subprocess.run(
         [sys.executable, "-m", "tests.simulation.mutants.trial", name],

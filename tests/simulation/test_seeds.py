@@ -18,7 +18,13 @@ ONE_RUN = "from simulation.report import simulated, known_faults as known\nimpor
 ASKED = "seed=7, nodes=2, hours=2, faults=known()"
 
 
-@pytest.mark.parametrize("seed", range(1, 17))
+def seeds(first: int, *, quick: int, all_of_them: int) -> list[object]:
+    """Seeds from the first on; those beyond the quick ones are run by `make soak`."""
+    marks = [() if at < quick else (pytest.mark.long,) for at in range(all_of_them)]
+    return [pytest.param(first + at, marks=mark) for at, mark in enumerate(marks)]
+
+
+@pytest.mark.parametrize("seed", seeds(1, quick=4, all_of_them=16))
 def test_every_rule_holds_under_all_faults_together(seed: int) -> None:
     result = outcome(Case(seed, NODES, HOURS, EVERY))
 
@@ -27,14 +33,14 @@ def test_every_rule_holds_under_all_faults_together(seed: int) -> None:
     assert result.checks > 100
 
 
-@pytest.mark.parametrize("seed", range(51, 55))
+@pytest.mark.parametrize("seed", seeds(51, quick=1, all_of_them=4))
 def test_while_every_node_is_there_honest_work_never_runs_over_its_leases(seed: int) -> None:
     result = outcome(Case(seed, NODES, HOURS, NETWORK))
 
     assert (result.violated, result.what) == ("", ""), _why(result)
 
 
-@pytest.mark.parametrize("seed", [31])
+@pytest.mark.parametrize("seed", seeds(31, quick=0, all_of_them=1))
 def test_every_rule_holds_for_a_larger_fleet_and_a_longer_time(seed: int) -> None:
     result = outcome(Case(seed, 4, 6, EVERY))
 

@@ -14,7 +14,10 @@ SCHEDULES_PER_SHARD = 128
 ON_POSTGRES = 40
 
 
-@pytest.mark.parametrize("seed", range(SHARDS))
+@pytest.mark.parametrize(
+    "seed",
+    [pytest.param(seed, marks=(pytest.mark.long,) if seed else ()) for seed in range(SHARDS)],
+)
 def test_no_order_of_things_doubles_or_loses_a_payment(
     run_folder: Path, tmp_path: Path, seed: int
 ) -> None:

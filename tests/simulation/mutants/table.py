@@ -36,8 +36,8 @@ def one(module: str, old: str, new: str, *seeds: int) -> Mutant:
 MUTANTS: dict[str, Mutant] = {
     "a batch that overlaps is taken as if all of it were new": one(
         "registry.usage.extension",
-        "return Extension(checkpoint, log.size, sent[len(known) :])",
-        "return Extension(checkpoint, log.size, sent)",
+        "if not known:\n        return Extension",
+        "if batch:\n        return Extension",
     ),
     "a charge is not clamped to its lease": one(
         "registry.rating.charge",
