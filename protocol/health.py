@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from protocol.observed import NO_ZERO_BYTE, Moment
+from protocol.observed import NO_ZERO_BYTE, AtMs
 
 Severity = Literal["info", "warning", "critical"]
 Sentence = Annotated[str, msgspec.Meta(max_length=512, pattern=NO_ZERO_BYTE)]
@@ -22,6 +22,6 @@ class Finding(msgspec.Struct, frozen=True):
     code: Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[a-z0-9_]+\Z")]
     severity: Severity
     subject: Annotated[str, msgspec.Meta(max_length=128, pattern=NO_ZERO_BYTE)]
-    since_ms: Moment
+    since_ms: AtMs
     detail: Sentence
     remedy: Sentence

@@ -11,6 +11,9 @@ Text = Annotated[str, msgspec.Meta(max_length=256, pattern=NO_ZERO_BYTE)]
 Label = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=NO_ZERO_BYTE)]
 ShortText = Annotated[str, msgspec.Meta(max_length=64, pattern=NO_ZERO_BYTE)]
 Moment = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
+AtMs = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799_999)]
+"""A moment a calendar knows: up to the end of the year 9999."""
+
 Small = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
 
 ALLOCATIONS_MAX = 512
@@ -46,12 +49,12 @@ class ObservedAllocation(msgspec.Struct, frozen=True):
 
     allocation_id: Label
     phase: Phase
-    since_ms: Moment
+    since_ms: AtMs
     detail: Text = ""
     container_id: Text = ""
-    started_at_ms: Moment | None = None
-    ready_at_ms: Moment | None = None
-    finished_at_ms: Moment | None = None
+    started_at_ms: AtMs | None = None
+    ready_at_ms: AtMs | None = None
+    finished_at_ms: AtMs | None = None
     exit_code: Small | None = None
     failure: ShortText | None = None
     accelerators: Annotated[tuple[Label, ...], msgspec.Meta(max_length=ACCELERATORS_MAX)] = ()

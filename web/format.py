@@ -19,6 +19,10 @@ MINUTE_MS = 60 * SECOND_MS
 HOUR_MS = 60 * MINUTE_MS
 DAY_MS = 24 * HOUR_MS
 
+AT_MS_MIN = -62_135_596_800_000
+AT_MS_MAX = 253_402_300_799_999
+"""The years 1 to 9999."""
+
 MINUS = "\u2212"
 NARROW_SPACE = "\u00a0"
 ABSENT = "\u2013"
@@ -273,7 +277,8 @@ def _two(
 
 
 def _utc(at_ms: int) -> datetime:
-    return datetime.fromtimestamp(at_ms // SECOND_MS, UTC)
+    """Return the moment; one that no calendar knows becomes the first or the last it knows."""
+    return datetime.fromtimestamp(min(max(at_ms, AT_MS_MIN), AT_MS_MAX) // SECOND_MS, UTC)
 
 
 FILTERS: dict[str, Callable[..., str | int]] = {

@@ -17,7 +17,7 @@ from registry.allocations.fleet import Fleet, Market, candidates
 from registry.allocations.launch_form import LaunchForm
 from registry.allocations.offers import Offer, with_room
 from registry.allocations.placement import Candidate, Wish, placed
-from registry.allocations.progress import fact, happening
+from registry.allocations.progress import fact, happening, timely
 from registry.allocations.queries import Allocation
 from registry.audit.operations import record
 from registry.catalogue.queries import SHAPES_LISTED, Sku, get_sku, list_prices, list_skus
@@ -136,7 +136,8 @@ def observe(db: Db, node_id: str, seen: Iterable[ObservedAllocation], *, now_ms:
     for report in {one.allocation_id: one for one in seen}.values():
         found = known.get(report.allocation_id)
         if found is not None:
-            changed |= _observe_one(db, found, report, now_ms=now_ms)
+            said = timely(report, created_at_ms=found.created_at_ms, now_ms=now_ms)
+            changed |= _observe_one(db, found, said, now_ms=now_ms)
     if changed:
         bump_generation(db, node_id)
 

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from msgspec.structs import replace
+
 from protocol.lifecycle import Event, State, may_move
 from protocol.observed import ObservedAllocation, Phase
 
@@ -83,6 +85,10 @@ ASKED_FOR: dict[tuple[State, Phase], Event] = {
 """Ends that somebody asked for: they are reached, whatever went wrong before the node heard."""
 
 
+AHEAD_MS_SHOWN = 2_000
+"""How far a node's clock may be ahead of ours before its moments are moved back to now."""
+
+
 @dataclass(frozen=True, slots=True)
 class Happening:
     """An event for the life cycle, with the code and the words for the state path."""
@@ -90,6 +96,28 @@ class Happening:
     event: Event
     reason: str
     fact: str
+
+
+def timely(seen: ObservedAllocation, *, created_at_ms: int, now_ms: int) -> ObservedAllocation:
+    """Return a report whose moments lie between the launch and now, by our clock.
+
+    A node's clock may be off, and a node may lie; on the pages of a customer nothing happened
+    before it was asked for, or will have happened.
+    """
+
+    def within(at_ms: int) -> int:
+        return min(max(at_ms, created_at_ms), max(now_ms, created_at_ms) + AHEAD_MS_SHOWN)
+
+    def within_if(at_ms: int | None) -> int | None:
+        return None if at_ms is None else within(at_ms)
+
+    return replace(
+        seen,
+        since_ms=within(seen.since_ms),
+        started_at_ms=within_if(seen.started_at_ms),
+        ready_at_ms=within_if(seen.ready_at_ms),
+        finished_at_ms=within_if(seen.finished_at_ms),
+    )
 
 
 def happening(state: State, seen: ObservedAllocation) -> Happening | None:

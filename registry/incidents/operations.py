@@ -2,19 +2,30 @@
 
 from collections.abc import Iterable
 
+from msgspec.structs import replace
+
+from protocol.clock import DAY_MS
 from protocol.health import Finding
 from registry.incidents import queries
 from registry.store.database import Db
 
 NODE = "node"
 REGISTRY = "registry"
+AGE_MS_MAX = 366 * DAY_MS
+"""A finding that a node says is older began so long ago: a dead clock knows no dates."""
+
 CLOSED_KEPT_MAX = 1_024
 """How many of a node's findings are kept once they are over: a node may say anything, often."""
 
 
 def record_findings(db: Db, node_id: str, findings: Iterable[Finding], *, now_ms: int) -> None:
     """Make the node's open findings those it reports: open new ones, close what it left out."""
-    reported = {(found.code, found.subject): found for found in findings}
+    reported = {
+        (found.code, found.subject): replace(
+            found, since_ms=min(max(found.since_ms, now_ms - AGE_MS_MAX), now_ms)
+        )
+        for found in findings
+    }
     known = {
         (found.code, found.subject): found
         for found in queries.list_open(db, node_id=node_id, source=NODE)

@@ -189,3 +189,10 @@ def test_amounts_of_a_column_line_up_and_lose_nothing(amounts: list[int]) -> Non
         plain = one.replace("$", "").replace(",", "").replace("\u2212", "-")
         units, _, digits = plain.lstrip("-").partition(".")
         assert int(units) * 1_000_000 + int(digits.ljust(6, "0")) == abs(micros)
+
+
+@given(st.integers())
+def test_every_moment_can_be_shown(at_ms: int) -> None:
+    names = ("utc_iso", "utc_date", "utc_clock", "utc_minute", "utc_second", "utc_time")
+    for name in names:
+        assert getattr(show, name)(at_ms)

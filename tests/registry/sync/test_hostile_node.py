@@ -7,6 +7,7 @@ from sqlalchemy import func, select
 from protocol.observed import HostFacts, ObservedAllocation
 from protocol.usage import TOKENS_OUT, Use
 from registry.allocations.operations import EVENTS_TOLD_MAX, observe
+from registry.allocations.progress import AHEAD_MS_SHOWN
 from registry.incidents.operations import CLOSED_KEPT_MAX
 from registry.incidents.queries import list_open as list_open_findings
 from registry.leases.allotment import FLOOR_MICROS
@@ -86,6 +87,26 @@ def test_attack_47_whatever_a_node_says_of_an_allocation_nothing_breaks(
 
     assert answer.status_code in (200, 400), answer.text
     assert liar.says().status_code == 200
+
+
+@pytest.mark.parametrize("at_ms", [0, 1, 253_402_300_799_999])
+def test_a_node_s_moments_break_no_page_of_a_customer(liar: Liar, at_ms: int) -> None:
+    customer = liar.market.customer()
+    ids = [customer.launched("one"), customer.launched("two")]
+    moments = {"since_ms": at_ms, "ready_at_ms": at_ms, "started_at_ms": at_ms}
+    begun = liar.market.rig.clock()
+
+    for phase in ("pulling", "running", "absent"):
+        told = [observed(one, phase=phase, **moments) for one in ids]
+        said = [finding(since_ms=at_ms)]
+        assert liar.says(allocations=told, findings=said).status_code == 200
+        for path in ("/", "/workloads", f"/workloads/{ids[0]}", "/workloads?as=csv"):
+            assert customer.browser.get(path).status_code == 200, path
+        assert liar.market.host.get(f"/nodes/{liar.market.node_id}").status_code == 200
+
+    with liar.market.rig.database.reading() as db:
+        moments_kept = [row.at_ms for row in db.rows(select(allocation_event.c.at_ms))]
+    assert all(begun <= at <= begun + AHEAD_MS_SHOWN for at in moments_kept)
 
 
 def test_attack_51_a_gpu_of_another_node_is_found_out(liar: Liar) -> None:
