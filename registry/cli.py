@@ -39,6 +39,9 @@ from registry.sync.operations import verify_everything
 CONFIG_VARIABLE = "OUTSTATION_REGISTRY_CONFIG"
 """Names the configuration to the workers of gunicorn (registry/wsgi.py)."""
 
+WORKER = "registry.drivers.patient_worker.PatientWorker"
+"""What serves: no slow client holds a thread of it (decision 0085)."""
+
 REQUEST_LINE_BYTES_MAX = 8190
 PRIVATE_UMASK = 0o077
 """Nobody else reads what the registry writes: database, letters, key."""
@@ -68,7 +71,7 @@ def serve(console_: Console) -> None:
     check_database(config)
     command = [
         *(sys.executable, "-m", "gunicorn", "registry.wsgi:app"),
-        *("--bind", config.listen, "--worker-class", "gthread", "--no-control-socket"),
+        *("--bind", config.listen, "--worker-class", WORKER, "--no-control-socket"),
         *("--workers", str(config.workers), "--threads", str(config.threads)),
         *("--limit-request-line", str(REQUEST_LINE_BYTES_MAX)),
     ]

@@ -228,7 +228,7 @@ HOMES: dict[str, Home] = {
         "Flask",
         ("registry/*/views.py", "registry/*/api.py", "registry/server/", "registry/app.py"),
     ),
-    "gunicorn": Home("gunicorn", ("registry/cli.py", "registry/wsgi.py")),
+    "gunicorn": Home("gunicorn", ("registry/drivers/",), single=True),
     "http_message_signatures": Home("http-message-signatures", ("protocol/http_signature.py",)),
     "httpx": Home("httpx", ("agent/*/client.py", "registry/*/client.py", "cli/")),
     "jinja2": Home("Jinja2", ("web/", "agent/server/", "agent/dashboard/routes.py")),
