@@ -135,7 +135,8 @@ def base_url_of(node: Node) -> str:
 
 def _serves(node: Node, *, now_ms: int) -> bool:
     is_known = node.public_key is not None and not node.revoked
-    return is_known and is_heard(node.last_contact_at_ms, now_ms=now_ms)
+    is_one = node.fenced_at_ms is None
+    return is_known and is_one and is_heard(node.last_contact_at_ms, now_ms=now_ms)
 
 
 def _prices_in_force(db: Db, *, now_ms: int) -> list[Price]:

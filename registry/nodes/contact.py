@@ -6,8 +6,12 @@ from dataclasses import dataclass
 from protocol.health import Finding
 from protocol.observed import AcceleratorFact
 from protocol.sync import SyncRequest
+from registry.nodes.node import Node
 
 SKEW_MS_WARNED = 5_000
+
+BOOTS_KEPT_MAX = 16
+"""So many boots of a node are remembered."""
 
 FINDING_CODES = frozenset({"clock_off", "node_cloned", "gpu_elsewhere", "gpu_simulated"})
 """Everything that a call of a node can show to be wrong with it."""
@@ -64,23 +68,56 @@ def clock_findings(skew: int, *, now_ms: int) -> tuple[Finding, ...]:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Boots:
+    """Which boot of a node is the present one, its last call, and those before, newest last."""
+
+    present: str
+    sequence: int
+    earlier: tuple[str, ...]
+
+
+def boots_after(node: Node, request: SyncRequest) -> Boots:
+    """Return the boots of a node after a call; one of an earlier boot changes nothing."""
+    if request.boot_id in node.earlier_boots:
+        return Boots(node.boot_id, node.sequence, node.earlier_boots)
+    is_new = request.boot_id != node.boot_id and bool(node.boot_id)
+    earlier = (*node.earlier_boots, node.boot_id) if is_new else node.earlier_boots
+    return Boots(request.boot_id, request.sequence, earlier[-BOOTS_KEPT_MAX:])
+
+
+def is_cloned(node: Node, request: SyncRequest) -> bool:
+    """Whether a machine calls that was succeeded by another boot: no machine boots twice into the
+    same, so two hold the key.  A call that was long on its way says nothing."""
+    heard_at_ms = node.last_contact_at_ms or 0
+    is_late = request.sent_at_ms < heard_at_ms - SKEW_MS_WARNED
+    return request.boot_id in node.earlier_boots and not is_late
+
+
 def clone_findings(
-    *, boot_id: str, sequence: int, request: SyncRequest, now_ms: int
+    node: Node, request: SyncRequest, *, fenced_at_ms: int | None, now_ms: int
 ) -> tuple[Finding, ...]:
     """Return the finding about a second machine with the same key.
 
-    boot_id, sequence  of the call before
+    node          as it was known before the call
+    fenced_at_ms  since when that is certain
     """
-    if request.boot_id != boot_id or request.sequence > sequence:
+    if fenced_at_ms is not None:
+        detail = "A boot of this node that was over called again: two machines hold its key."
+    elif request.boot_id == node.boot_id and request.sequence <= node.sequence:
+        detail = (
+            f"Call {request.sequence} of this boot came after call {node.sequence}: two machines "
+            "may hold the same key."
+        )
+    else:
         return ()
     return (
         Finding(
             code="node_cloned",
             severity="critical",
             subject="",
-            since_ms=now_ms,
-            detail=f"Call {request.sequence} of this boot came after call {sequence}: two machines "
-            "may hold the same key.",
+            since_ms=fenced_at_ms or now_ms,
+            detail=detail,
             remedy="Find the second machine and stop it, then give this node a new key.",
         ),
     )

@@ -16,6 +16,8 @@ class Node:
     simulated        whether its GPUs are
     market_since_ms  when its site was first opened to other organizations, None if never
     is_open          whether it serves them now
+    earlier_boots    ids of boots before the present one, newest last
+    fenced_at_ms     since when two machines are known to hold its key; None if none are
     """
 
     node_id: str
@@ -48,6 +50,8 @@ class Node:
     host: HostFacts | None
     market_since_ms: int | None
     is_open: bool
+    earlier_boots: tuple[str, ...]
+    fenced_at_ms: int | None
 
     def serves(self, tenant_id: str) -> bool:
         """Whether work, keys and money of this organization may reach it."""

@@ -1,6 +1,7 @@
 """Adding nodes, enrolling them, noting what they say of themselves."""
 
 import base64
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -17,7 +18,14 @@ from protocol.sync import SyncRequest
 from protocol.wire import encode
 from registry.audit.operations import record
 from registry.nodes import queries
-from registry.nodes.contact import clock_findings, clone_findings, registered, skew_ms
+from registry.nodes.contact import (
+    boots_after,
+    clock_findings,
+    clone_findings,
+    is_cloned,
+    registered,
+    skew_ms,
+)
 from registry.nodes.enrolment import (
     SECRET_BYTES,
     SECRET_LIFE_MS,
@@ -214,13 +222,17 @@ def note_contact(db: Db, node_id: str, request: SyncRequest, *, now_ms: int) -> 
     )
     queries.keep_accelerators(db, node_id, judged.accelerators, now_ms=now_ms)
     skew = skew_ms(request, now_ms=now_ms)
-    clones = clone_findings(
-        boot_id=node.boot_id, sequence=node.sequence, request=request, now_ms=now_ms
-    )
+    boots = boots_after(node, request)
+    fenced_at_ms = node.fenced_at_ms
+    if fenced_at_ms is None and is_cloned(node, request):
+        fenced_at_ms = now_ms
+    clones = clone_findings(node, request, fenced_at_ms=fenced_at_ms, now_ms=now_ms)
     values = {
         "agent_version": request.agent_version,
-        "boot_id": request.boot_id,
-        "sequence": request.sequence,
+        "boot_id": boots.present,
+        "sequence": boots.sequence,
+        "earlier_boots": json.dumps(boots.earlier),
+        "fenced_at_ms": fenced_at_ms,
         "gateway_url": request.gateway_url,
         "held_generation": request.desired_generation,
         "held_at_ms": now_ms,
@@ -297,6 +309,8 @@ def _give_trust(
         "gateway_url": request.gateway_url,
         "agent_version": request.agent_version,
         "boot_id": request.boot_id,
+        "earlier_boots": "[]",
+        "fenced_at_ms": None,
         "sequence": 0,
         "held_generation": None,
         "held_key_set": 0,

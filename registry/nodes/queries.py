@@ -1,5 +1,6 @@
 """SQL of the nodes."""
 
+import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -378,6 +379,8 @@ def _node(row: Row[Any]) -> Node:
         host=msgspec.json.decode(row.host, type=HostFacts) if row.host else None,
         market_since_ms=row.market_since_ms,
         is_open=bool(row.is_open),
+        earlier_boots=tuple(json.loads(row.earlier_boots)),
+        fenced_at_ms=row.fenced_at_ms,
     )
 
 

@@ -336,6 +336,8 @@ def _leases(
     policy: SyncPolicy,
     now_ms: int,
 ) -> list[Lease]:
+    if node.fenced_at_ms is not None:
+        return []
     serves = any(model.ready for model in request.models)
     serving = {key.tenant_id for key in keys} if serves else set()
     hourly = hourly_by_tenant(db, node.node_id)

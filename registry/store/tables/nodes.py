@@ -45,6 +45,10 @@ node = Table(
     Column("skew_ms", BigInteger),
     Column("simulated", Integer, nullable=False),
     Column("host", Text, nullable=False),
+    # Boots before the present one, newest last, as JSON; and since when two machines are known to
+    # hold its key, until it gets another.
+    Column("earlier_boots", Text, nullable=False, server_default="[]"),
+    Column("fenced_at_ms", BigInteger),
     UniqueConstraint("site_id", "name"),
     CheckConstraint("simulated IN (0, 1)", name="node_simulated"),
 )

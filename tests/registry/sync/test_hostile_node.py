@@ -14,6 +14,7 @@ from registry.leases.allotment import FLOOR_MICROS
 from registry.leases.queries import list_open
 from registry.leases.terms import TERMS
 from registry.ledger.queries import get_balance
+from registry.nodes.contact import BOOTS_KEPT_MAX
 from registry.store.tables.allocations import allocation_event
 from registry.store.tables.audit import audit_event
 from registry.store.tables.incidents import finding as kept_finding
@@ -126,6 +127,41 @@ def test_a_second_machine_with_the_same_key_is_found_out(liar: Liar) -> None:
     with liar.market.rig.database.reading() as db:
         codes = {one.code for one in list_open_findings(db, node_id=liar.market.node_id)}
     assert "node_cloned" in codes
+
+
+def test_fault_24_a_machine_that_another_boot_succeeded_fences_both(liar: Liar) -> None:
+    allocation_id = liar.market.customer().launched()
+    assert liar.hears(boot_id="A").leases
+    assert liar.hears(boot_id="B").leases
+
+    assert liar.hears(boot_id="A").leases == ()
+    assert liar.hears(boot_id="B").leases == ()
+    assert liar.hears(boot_id="C").leases == ()
+
+    with liar.market.rig.database.reading() as db:
+        (found,) = list_open_findings(db, node_id=liar.market.node_id)
+    assert (found.code, found.severity) == ("node_cloned", "critical")
+    assert liar.market.customer("ben@other.example").launches().status_code == 409
+    assert liar.market.host.get(f"/nodes/{liar.market.node_id}").status_code == 200
+    assert allocation_id
+
+
+def test_a_call_of_an_earlier_boot_that_was_long_on_its_way_fences_nothing(liar: Liar) -> None:
+    liar.market.customer().launched()
+    sent_at_ms = liar.market.rig.clock()
+    liar.hears(boot_id="A")
+    liar.market.rig.clock.forward(60_000)
+    assert liar.hears(boot_id="B").leases
+
+    assert liar.hears(boot_id="A", sent_at_ms=sent_at_ms).leases
+    assert liar.hears(boot_id="B").leases
+
+
+def test_a_node_that_boots_often_is_no_clone(liar: Liar) -> None:
+    liar.market.customer().launched()
+
+    for boot in range(BOOTS_KEPT_MAX + 3):
+        assert liar.hears(boot_id=f"boot-{boot}").leases
 
 
 def test_a_stranger_s_calls_fill_no_audit(liar: Liar) -> None:
