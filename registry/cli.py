@@ -33,6 +33,7 @@ from registry.payment_commands import payment
 from registry.payout_commands import payout
 from registry.server.logs import set_up_logs
 from registry.store.database import Database, DatabaseAway
+from registry.store.integrity import check_intact
 from registry.store.migrate import check_schema, migrate
 from registry.sync.operations import verify_everything
 
@@ -84,6 +85,7 @@ def serve(console_: Console) -> None:
 def jobs(console_: Console) -> None:
     """Do what is due in the background; of several such processes one acts."""
     config = console_.config()
+    check_database(config)
     set_up_logs(sys.stderr, config.log_level)
     run_jobs(config, holder=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}")
 
@@ -189,9 +191,10 @@ def main() -> None:
 
 
 def check_database(config: Config) -> None:
-    """Refuse a database that is not at the schema of this version, before any worker starts."""
+    """Refuse a database that is damaged, or at another schema, before any worker starts."""
     database = Database(database_url(config))
     try:
+        check_intact(database)
         check_schema(database)
     finally:
         database.close()

@@ -10,6 +10,7 @@ from protocol.price import Price
 from registry.audit.operations import record
 from registry.leases import queries
 from registry.leases.allotment import Live, Want, grant_amount, is_enough, surplus
+from registry.leases.audit import hold_problems, unsaid_problems
 from registry.leases.queries import GrantedLease
 from registry.leases.terms import (
     TERMS,
@@ -21,7 +22,8 @@ from registry.leases.terms import (
     check_not_suspended,
     recalled_because,
 )
-from registry.ledger.queries import change_held, get_balance
+from registry.ledger.audit import Problem
+from registry.ledger.queries import change_held, get_balance, list_accounts
 from registry.store.database import Db
 from registry.tenants.naming import read_name
 from registry.tenants.roles import Actor, require
@@ -207,6 +209,17 @@ def settle(db: Db, lease_id: int, micros: int) -> int:
 def close(db: Db, lease_id: int, now_ms: int) -> bool:
     """Close a lease by the word of its node and give back what was left; False if it had ended."""
     return _end(db, lease_id, closed=True, now_ms=now_ms)
+
+
+def verify_holds(db: Db, *, logged: Collection[int]) -> tuple[Problem, ...]:
+    """Return what is wrong with holds, and with leases that are not of those that logs speak of."""
+    held: dict[str, int] = {}
+    for row in list_accounts(db).values():
+        if row.tenant_id is not None and row.held:
+            held[row.tenant_id] = held.get(row.tenant_id, 0) + row.held
+    leased = {tenant_id: left for tenant_id, left in queries.open_by_tenant(db).items() if left}
+    strange = [lease.lease_id for lease in queries.list_strange(db, logged)]
+    return (*hold_problems(held, leased), *unsaid_problems(strange))
 
 
 def release_overdue(db: Db, *, now_ms: int) -> int:

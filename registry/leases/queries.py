@@ -1,10 +1,10 @@
 """SQL of the budget leases."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, func, insert, select, update
+from sqlalchemy import Row, func, insert, or_, select, update
 
 from protocol.usage import AMOUNT_METERS, METERS, TIME_METERS
 from registry.leases.terms import TenantTerms
@@ -183,6 +183,16 @@ def exposure_by_node(db: Db, tenant_id: str) -> dict[str, int]:
         .group_by(lease.c.node_id)
     )
     return {row.node_id: int(row.micros) for row in rows}
+
+
+def list_strange(db: Db, known: Collection[int]) -> list[GrantedLease]:
+    """Return the leases that were closed or settled, but for those that are known."""
+    rows = db.rows(
+        select(lease)
+        .where(or_(lease.c.state == "closed", lease.c.settled > 0))
+        .order_by(lease.c.id)
+    )
+    return [_lease(row) for row in rows if row.id not in known]
 
 
 def open_by_tenant(db: Db) -> dict[str, int]:

@@ -27,7 +27,7 @@ from registry.incidents.operations import (
     record_findings,
     settle_findings,
 )
-from registry.leases.operations import give_back_unheard, grant_for_node, surroundings
+from registry.leases.operations import give_back_unheard, grant_for_node, surroundings, verify_holds
 from registry.leases.terms import TERMS, TermsByTrust
 from registry.ledger.audit import Problem
 from registry.ledger.operations import verify as verify_books
@@ -250,7 +250,10 @@ def verify_everything(
         accounts=books.accounts,
         logs=usage.logs,
         entries=usage.entries,
-        problems=books.problems + unfounded + usage.problems,
+        problems=books.problems
+        + unfounded
+        + usage.problems
+        + verify_holds(db, logged=usage.leases),
     )
 
 

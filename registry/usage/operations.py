@@ -48,6 +48,7 @@ from registry.usage.recount import (
     Recount,
     UsageReport,
     is_of_usage,
+    log_problems,
     owner_at,
     parts_of,
     usage_src,
@@ -174,9 +175,11 @@ def verify(
             recount.note(refused)
         stored = queries.list_streams(db, log)
         found.add(recount, stored, entries=log.size)
+        found.problems += log_problems(log)
     leases = surroundings.list_leases(db, sorted(found.settled))
     problems = found.compared(queries.list_hours(db), journals, leases)
-    return UsageReport(logs=len(logs), entries=found.entries, problems=problems)
+    seen = frozenset(found.settled)
+    return UsageReport(len(logs), found.entries, problems, leases=seen)
 
 
 def _log_of(db: Db, identity: LogIdentity, domain: str) -> Log:

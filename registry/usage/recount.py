@@ -27,7 +27,15 @@ from registry.rating.price_book import PriceBook
 from registry.usage.acceptance import accept
 from registry.usage.bounds import AHEAD_MS_CHARGED
 from registry.usage.entries import ReadBatch
-from registry.usage.log_state import LeaseStanding, OwnerFact, Standing, Stream, StreamKey
+from registry.usage.log_state import (
+    LeaseStanding,
+    LeaseState,
+    Log,
+    OwnerFact,
+    Standing,
+    Stream,
+    StreamKey,
+)
 from registry.usage.tally import HourKey, HourSum, Tally
 
 Key = TypeVar("Key")
@@ -48,11 +56,12 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class UsageReport:
-    """What a check of every log found."""
+    """What a check of every log found.  leases: those that any log speaks of"""
 
     logs: int
     entries: int
     problems: tuple[Problem, ...]
+    leases: frozenset[int] = field(default=frozenset(), compare=False)
 
 
 @dataclass(slots=True)
@@ -138,6 +147,7 @@ class Findings:
     entries: int = 0
     hours: dict[tuple[str, HourKey], HourSum] = field(default_factory=dict)
     settled: dict[int, int] = field(default_factory=dict)
+    states: dict[int, LeaseState] = field(default_factory=dict)
     charges: dict[str, UsageCharge] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
@@ -148,7 +158,9 @@ class Findings:
         self.problems += _stream_problems(recount.origin, recount.standing.streams, stored)
         for key, hour in recount.hours.items():
             _add_hour(self.hours, (recount.node_id, key), hour)
-        for lease_id in recount.standing.leases:
+        for lease_id, lease in recount.standing.leases.items():
+            if self.states.get(lease_id, "open") == "open":
+                self.states[lease_id] = lease.state
             micros = recount.settled.get(lease_id, 0)
             self.settled[lease_id] = self.settled.get(lease_id, 0) + micros
         self.charges |= recount.charges
@@ -164,6 +176,7 @@ class Findings:
             *self.problems,
             *_hour_problems(self.hours, hours),
             *_lease_problems(self.settled, leases),
+            *_state_problems(self.states, leases),
             *_journal_problems(self.charges, journals),
         )
 
@@ -242,6 +255,32 @@ def _lease_problems(
         for lease_id, lease in sorted(leases.items())
         if lease.settled != settled.get(lease_id, 0)
     ]
+
+
+def _state_problems(
+    states: Mapping[int, LeaseState], leases: Mapping[int, LeaseStanding]
+) -> list[Problem]:
+    """Return which leases do not stand as the logs leave them: a node's word ends a lease for good,
+    and one that the node never closed can have been given up since, and no more."""
+    return [
+        Problem(
+            "lease_state_wrong",
+            f"lease {lease_id}",
+            f"It is {lease.state}, the logs leave it {states.get(lease_id, 'open')}.",
+        )
+        for lease_id, lease in sorted(leases.items())
+        if lease.state != states.get(lease_id, "open")
+        and (states.get(lease_id, "open"), lease.state) != ("open", "released")
+    ]
+
+
+def log_problems(log: Log) -> list[Problem]:
+    """Return whether a log goes on although a fork of it was proven, or stands still without."""
+    is_frozen = log.state == "frozen"
+    if is_frozen == bool(log.evidence):
+        return []
+    said = "frozen without" if is_frozen else f"{log.state} in spite of"
+    return [Problem("log_state_wrong", log.origin, f"The log is {said} evidence of a fork.")]
 
 
 def _journal_problems(
