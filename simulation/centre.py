@@ -70,7 +70,7 @@ class Centre:
         if now_ms < self.away_until_ms:
             return None
         caller = self._caller(letter, now_ms)
-        if isinstance(caller, SignatureRefused):
+        if isinstance(caller, Refusal):
             self._timeline.tell(letter.node_id, f"refused {caller.code}")
             return Reply(
                 letter.nonce, 401, b"", self._key_id, refused=caller.code, registry_ms=now_ms
@@ -104,7 +104,7 @@ class Centre:
         """Do the background work about leases."""
         return self.database.run(release_overdue, now_ms=self._timeline.now_ms)
 
-    def _caller(self, letter: Letter, now_ms: int) -> Caller | SignatureRefused:
+    def _caller(self, letter: Letter, now_ms: int) -> Caller | Refusal:
         """Return who calls, by the signature; or, where letters carry none, as if by it."""
         with self.database.unit() as db:
             if self._setup.signed:

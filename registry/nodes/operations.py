@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from protocol.checkpoint import log_origin
+from protocol.clock import DAY_MS
 from protocol.enrolment import EnrolAnswer, EnrolRequest, LostLog, TrustKey, shown_secret
 from protocol.health import Finding
 from protocol.ids import NewId
@@ -41,6 +42,22 @@ from registry.nodes.queries import Node
 from registry.sites.queries import get_site
 from registry.store.database import Db
 from registry.tenants.roles import Actor, require
+
+GONE_KEPT_MS = DAY_MS
+"""So long a GPU stays registered with a node that names it no more: its last usage may come yet."""
+
+GONE_KEPT_MAX = 64
+CALL_STEP_MS = 1_000
+"""A node may call once a second for good,"""
+
+CALL_AHEAD_MS_MAX = 120_000
+"""and so much faster for a while: two minutes' worth of calls at once."""
+
+PULL_STEP_MS = 50
+"""What asking for entries of its own log uses up: a node that was restored asks for all of them."""
+
+BATCH_ENTRIES_FREE = 1_024
+"""A call that brought so many entries costs nothing of that: a node that catches up is welcome."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +227,29 @@ def spend_nonce(db: Db, signer: str, nonce: str, *, expires_at_ms: int) -> bool:
     return queries.insert_nonce(db, signer=signer, nonce=nonce, expires_at_ms=expires_at_ms)
 
 
+def why_too_fast(
+    db: Db, node_id: str, *, now_ms: int, step_ms: int = CALL_STEP_MS
+) -> Refusal | None:
+    """Return the refusal of a node that calls too often for too long, or None, its call counted."""
+    if queries.take_pace(
+        db, node_id, step_ms=step_ms, ahead_ms_max=CALL_AHEAD_MS_MAX, now_ms=now_ms
+    ):
+        return None
+    return Refusal(
+        code="too_many_calls",
+        status=429,
+        message="This node calls the registry too often.",
+        hint="Wait as long as Retry-After says; a node calls every 15 s, or at once on a change.",
+        retry_after_s=1,
+    )
+
+
+def note_entries(db: Db, node_id: str, count: int) -> None:
+    """Count a call as free that brought a good part of a backlog."""
+    if count >= BATCH_ENTRIES_FREE:
+        queries.give_pace(db, node_id, step_ms=CALL_STEP_MS)
+
+
 def note_contact(db: Db, node_id: str, request: SyncRequest, *, now_ms: int) -> tuple[Finding, ...]:
     """Keep what the node says of itself; return what the registry finds wrong with it.
 
@@ -221,6 +261,7 @@ def note_contact(db: Db, node_id: str, request: SyncRequest, *, now_ms: int) -> 
         request.accelerators, owners, node_id=node_id, demo=node.simulated, now_ms=now_ms
     )
     queries.keep_accelerators(db, node_id, judged.accelerators, now_ms=now_ms)
+    queries.forget_accelerators(db, node_id, keep=GONE_KEPT_MAX, before_ms=now_ms - GONE_KEPT_MS)
     skew = skew_ms(request, now_ms=now_ms)
     boots = boots_after(node, request)
     fenced_at_ms = node.fenced_at_ms

@@ -5,7 +5,19 @@ from collections.abc import Iterable
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Row, Select, and_, delete, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    Select,
+    and_,
+    case,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from protocol.merkle import Frontier, read_frontier
 from protocol.observed import AcceleratorFact, HostFacts
@@ -17,6 +29,8 @@ from registry.store.database import Db
 from registry.store.tables.nodes import accelerator, enrolment_secret, node, spent_nonce
 from registry.store.tables.sites import site
 from registry.store.tables.usage import node_log
+
+FLAGS = ("simulated", "healthy", "present")
 
 
 def get_node(db: Db, node_id: str) -> Node:
@@ -75,22 +89,9 @@ def list_every_accelerator(db: Db, node_ids: Iterable[str]) -> list[NodeAccelera
         .order_by(accelerator.c.node_id, accelerator.c.position)
     )
     return [
-        NodeAccelerator(
-            uuid=row.uuid,
-            node_id=row.node_id,
-            position=row.position,
-            model=row.model,
-            memory_mib=row.memory_mib,
-            simulated=bool(row.simulated),
-            healthy=bool(row.healthy),
-            present=bool(row.present),
-            held_by=row.held_by,
-            utilization_percent=row.utilization_percent,
-            memory_used_mib=row.memory_used_mib,
-            temperature_c=row.temperature_c,
-            power_mw=row.power_mw,
-        )
+        NodeAccelerator(**{name: getattr(row, name) for name in NodeAccelerator.__slots__} | flags)
         for row in rows
+        for flags in [{name: bool(getattr(row, name)) for name in FLAGS}]
     ]
 
 
@@ -177,6 +178,35 @@ def move_generation(db: Db, node_id: str, *, now_ms: int | None) -> int:
     )
 
 
+def take_pace(db: Db, node_id: str, *, step_ms: int, ahead_ms_max: int, now_ms: int) -> bool:
+    """Let a call of the node use up `step_ms` of its time; False, and nothing done, if its calls
+    have used up `ahead_ms_max` more than went by."""
+    begun = case((node.c.paced_to_ms < now_ms, now_ms), else_=node.c.paced_to_ms)
+    taken = update(node).where(node.c.node_id == node_id, begun + step_ms <= now_ms + ahead_ms_max)
+    return db.write(taken.values(paced_to_ms=begun + step_ms)) == 1
+
+
+def give_pace(db: Db, node_id: str, *, step_ms: int) -> None:
+    """Give back what a call used up."""
+    values = {"paced_to_ms": node.c.paced_to_ms - step_ms}
+    db.write(update(node).where(node.c.node_id == node_id).values(**values))
+
+
+def forget_accelerators(db: Db, node_id: str, *, keep: int, before_ms: int) -> int:
+    """Delete GPUs that the node names no more: those that nothing held and that were gone before
+    `before_ms`, and of the others the oldest beyond `keep`; return how many."""
+    gone = and_(accelerator.c.node_id == node_id, accelerator.c.present == 0)
+    old = and_(accelerator.c.held_by.is_(None), accelerator.c.seen_at_ms < before_ms)
+    newest = (
+        select(accelerator.c.uuid)
+        .where(gone)
+        .order_by(accelerator.c.seen_at_ms.desc(), accelerator.c.uuid)
+        .limit(keep)
+    )
+    beyond = accelerator.c.uuid.not_in(newest)
+    return db.write(delete(accelerator).where(gone, or_(old, beyond)))
+
+
 def keep_accelerators(
     db: Db, node_id: str, facts: Iterable[AcceleratorFact], *, now_ms: int
 ) -> None:
@@ -189,7 +219,7 @@ def keep_accelerators(
             accelerator.c.uuid.not_in([fact.uuid for fact in kept]),
             accelerator.c.present == 1,
         )
-        .values(present=0)
+        .values(present=0, seen_at_ms=now_ms)
     )
     for position, fact in enumerate(kept):
         values = msgspec.structs.asdict(fact) | {
@@ -341,16 +371,10 @@ def _is_open() -> ColumnElement[bool]:
 
 
 def _node(row: Row[Any]) -> Node:
-    return Node(
-        node_id=row.node_id,
-        name=row.name,
-        site_id=row.site_id,
-        site_name=row.site_name,
-        city=row.city,
-        country=row.country,
-        site_power_w=row.power_kw * 1000,
-        tenant_id=row.tenant_id,
-        facts=NodeFacts(
+    kept = row._mapping
+    otherwise = {
+        "site_power_w": row.power_kw * 1000,
+        "facts": NodeFacts(
             name=row.name,
             external_id=row.external_id,
             accelerator=row.declared_accelerator,
@@ -358,42 +382,18 @@ def _node(row: Row[Any]) -> Node:
             power_w=row.declared_power_w,
             latency_ms=row.declared_latency_ms,
         ),
-        created_at_ms=row.created_at_ms,
-        retired_at_ms=row.retired_at_ms,
-        public_key=bytes.fromhex(row.public_key) if row.public_key else None,
-        key_id=row.key_id,
-        enrolled_at_ms=row.enrolled_at_ms,
-        gateway_url=row.gateway_url,
-        agent_version=row.agent_version,
-        boot_id=row.boot_id,
-        sequence=row.sequence,
-        log_epoch=row.log_epoch,
-        generation=row.desired_generation,
-        desired_at_ms=row.desired_at_ms,
-        generation_held=row.held_generation,
-        held_at_ms=row.held_at_ms,
-        key_set_held=row.held_key_set,
-        last_contact_at_ms=row.last_contact_at_ms,
-        skew_ms=row.skew_ms,
-        simulated=bool(row.simulated),
-        host=msgspec.json.decode(row.host, type=HostFacts) if row.host else None,
-        market_since_ms=row.market_since_ms,
-        is_open=bool(row.is_open),
-        earlier_boots=tuple(json.loads(row.earlier_boots)),
-        fenced_at_ms=row.fenced_at_ms,
-    )
+        "public_key": bytes.fromhex(row.public_key) if row.public_key else None,
+        "generation": row.desired_generation,
+        "generation_held": row.held_generation,
+        "key_set_held": row.held_key_set,
+        "simulated": bool(row.simulated),
+        "host": msgspec.json.decode(row.host, type=HostFacts) if row.host else None,
+        "is_open": bool(row.is_open),
+        "earlier_boots": tuple(json.loads(row.earlier_boots)),
+    }
+    as_kept = {name: kept[name] for name in Node.__slots__ if name not in otherwise}
+    return Node(**as_kept, **otherwise)
 
 
 def _secret(row: Row[Any]) -> EnrolmentSecret:
-    return EnrolmentSecret(
-        secret_id=row.secret_id,
-        node_id=row.node_id,
-        prefix=row.prefix,
-        created_by=row.created_by,
-        created_at_ms=row.created_at_ms,
-        expires_at_ms=row.expires_at_ms,
-        revoked_at_ms=row.revoked_at_ms,
-        spent_at_ms=row.spent_at_ms,
-        spent_by_key=row.spent_by_key,
-        spent_from=row.spent_from,
-    )
+    return EnrolmentSecret(**{name: getattr(row, name) for name in EnrolmentSecret.__slots__})

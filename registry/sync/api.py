@@ -4,9 +4,10 @@ from flask import Blueprint, Response, current_app, request
 from msgspec.structs import replace
 
 from protocol.http_signature import signed_answer_headers
-from protocol.refusal import SignatureRefused
+from protocol.refusal import Refusal
 from protocol.sync import LogPull, SyncRequest
 from protocol.wire import pack, unpack
+from registry.nodes.operations import CALL_STEP_MS, PULL_STEP_MS
 from registry.server.session import asked_url, db, now_ms
 from registry.sync import operations
 from registry.sync.operations import Caller, SignedCall, SyncPolicy
@@ -44,18 +45,18 @@ def sync() -> Response:
 def give_back_log() -> Response:
     """Give a node entries of its own log back."""
     body = request.get_data()
-    caller = _caller(body)
+    caller = _caller(body, step_ms=PULL_STEP_MS)
     asked = unpack(body, LogPull)
     with db().reading():
         answer = operations.pulled(db(), caller.node_id, asked)
     return _signed(answer, caller, policy=current_app.extensions[EXTENSION])
 
 
-def _caller(body: bytes) -> Caller:
+def _caller(body: bytes, *, step_ms: int = CALL_STEP_MS) -> Caller:
     call = SignedCall(request.method, asked_url(), dict(request.headers), body)
     with db().unit():
-        caller = operations.caller_of(db(), call, now_ms=now_ms())
-    if isinstance(caller, SignatureRefused):
+        caller = operations.caller_of(db(), call, step_ms=step_ms, now_ms=now_ms())
+    if isinstance(caller, Refusal):
         raise caller
     return caller
 

@@ -10,7 +10,7 @@ from protocol.health import Finding
 from protocol.http_signature import AGE_MS_MAX, read_signed_request
 from protocol.key_set import ApiKeyFact
 from protocol.lease import Lease
-from protocol.refusal import LogRefused, SignatureRefused
+from protocol.refusal import LogRefused, Refusal, SignatureRefused
 from protocol.signing import Envelope, SigningKey
 from protocol.sync import LogAnswer, LogProblem, LogPull, LogPulled, SyncAnswer, SyncRequest
 from registry.access.queries import get_key_set_version, list_honoured_keys, list_key_owners
@@ -32,7 +32,14 @@ from registry.leases.terms import TERMS, TermsByTrust
 from registry.ledger.audit import Problem
 from registry.ledger.operations import verify as verify_books
 from registry.nodes.contact import FINDING_CODES
-from registry.nodes.operations import change_key, note_contact, spend_nonce
+from registry.nodes.operations import (
+    CALL_STEP_MS,
+    change_key,
+    note_contact,
+    note_entries,
+    spend_nonce,
+    why_too_fast,
+)
 from registry.nodes.queries import Node, find_node_by_key, get_node, list_uuids
 from registry.payouts.operations import expected_journals
 from registry.reconciliation.operations import expected_journals as payment_journals
@@ -48,7 +55,7 @@ from registry.sync.answer import (
 from registry.usage.log_state import LogIdentity, OwnerFact
 from registry.usage.operations import ingest, standing_answer
 from registry.usage.operations import verify as verify_usage
-from registry.usage.queries import find_log, key_of_log, list_entries
+from registry.usage.queries import find_latest_log, find_log, key_of_log, list_entries
 
 LOG_REFUSED = "log_refused"
 
@@ -90,8 +97,10 @@ class Caller:
     nonce: str
 
 
-def caller_of(db: Db, call: SignedCall, *, now_ms: int) -> Caller | SignatureRefused:
-    """Return which node signed the call, or why that is not believed.
+def caller_of(
+    db: Db, call: SignedCall, *, now_ms: int, step_ms: int = CALL_STEP_MS
+) -> Caller | Refusal:
+    """Return which node signed the call, or why that is not believed, or that it calls too often.
 
     The nonce is spent by asking.  A refusal is noted at the node whose key was named, if any was.
     """
@@ -121,7 +130,8 @@ def caller_of(db: Db, call: SignedCall, *, now_ms: int) -> Caller | SignatureRef
     except SignatureRefused as refused:
         _note_refused(db, known[0] if known else None, refused, now_ms=now_ms)
         return refused
-    return Caller(node_id=known[0].node_id, nonce=signed_by.nonce)
+    too_fast = why_too_fast(db, known[0].node_id, step_ms=step_ms, now_ms=now_ms)
+    return too_fast or Caller(node_id=known[0].node_id, nonce=signed_by.nonce)
 
 
 def sync(
@@ -147,7 +157,10 @@ def sync(
     skew_ms = 0
     if request.node_time_ms is not None:
         skew_ms = request.node_time_ms - (now_ms if received_at_ms is None else received_at_ms)
+    before = find_latest_log(db, node_id)
     log = _log(db, get_node(db, node_id), request, policy=policy, now_ms=now_ms, skew_ms=skew_ms)
+    is_same = before is not None and before.epoch == log.epoch
+    note_entries(db, node_id, log.size - (before.size if before and is_same else 0))
     node = get_node(db, node_id)
     only = None if node.is_open else node.tenant_id
     keys = list_honoured_keys(db, tenant_id=only, now_ms=now_ms)

@@ -49,6 +49,8 @@ node = Table(
     # hold its key, until it gets another.
     Column("earlier_boots", Text, nullable=False, server_default="[]"),
     Column("fenced_at_ms", BigInteger),
+    # Up to when its calls have used up their pace.
+    Column("paced_to_ms", BigInteger, nullable=False, server_default="0"),
     UniqueConstraint("site_id", "name"),
     CheckConstraint("simulated IN (0, 1)", name="node_simulated"),
 )

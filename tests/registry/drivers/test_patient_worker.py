@@ -104,7 +104,7 @@ def test_a_request_comes_in_pieces_and_is_served_whole(port: int) -> None:
             time.sleep(0.01)
         client.sendall(b"\r\n")
 
-        assert b"POST /a hello" in client.recv(4_096)
+        assert b"POST /a hello" in read(client, until=b"hello")
 
 
 def test_requests_sent_one_after_the_other_are_all_answered(port: int) -> None:

@@ -15,12 +15,23 @@ from registry.leases.queries import list_open
 from registry.leases.terms import TERMS
 from registry.ledger.queries import get_balance
 from registry.nodes.contact import BOOTS_KEPT_MAX
+from registry.nodes.operations import (
+    BATCH_ENTRIES_FREE,
+    CALL_AHEAD_MS_MAX,
+    CALL_STEP_MS,
+    GONE_KEPT_MAX,
+    GONE_KEPT_MS,
+    note_entries,
+    why_too_fast,
+)
+from registry.nodes.queries import list_uuids
 from registry.store.tables.allocations import allocation_event
 from registry.store.tables.audit import audit_event
 from registry.store.tables.incidents import finding as kept_finding
+from registry.store.tables.nodes import accelerator
 from registry.sync.answer import KEY_SET_LIFE_MS
 from tests.registry.liar import Liar, card, finding, observed
-from tests.registry.marketplace import MODEL, Marketplace, add_online_node
+from tests.registry.marketplace import MODEL, Marketplace, add_online_node, uuid_of
 
 BEYOND = 2**63
 
@@ -155,6 +166,55 @@ def test_a_call_of_an_earlier_boot_that_was_long_on_its_way_fences_nothing(liar:
 
     assert liar.hears(boot_id="A", sent_at_ms=sent_at_ms).leases
     assert liar.hears(boot_id="B").leases
+
+
+def test_a_node_that_calls_without_end_is_slowed_down(liar: Liar) -> None:
+    burst = CALL_AHEAD_MS_MAX // CALL_STEP_MS
+    statuses = [liar.says().status_code for _ in range(burst + 1)]
+
+    refused = liar.says()
+    liar.market.rig.clock.forward(CALL_STEP_MS)
+    after = liar.says()
+
+    assert statuses == [200] * burst + [429]
+    assert (refused.status_code, refused.headers["Retry-After"]) == (429, "1")
+    assert after.status_code == 200
+
+
+def test_a_node_that_catches_up_is_not_slowed_down(liar: Liar) -> None:
+    node_id = liar.market.node_id
+    with liar.market.rig.database.unit() as db:
+        for _ in range(3 * CALL_AHEAD_MS_MAX // CALL_STEP_MS):
+            assert why_too_fast(db, node_id, now_ms=liar.market.rig.clock()) is None
+            note_entries(db, node_id, BATCH_ENTRIES_FREE)
+
+
+def test_gpus_that_a_node_names_once_do_not_pile_up(liar: Liar) -> None:
+    def cards(call: int) -> list[dict[str, object]]:
+        return [card(0, uuid=f"GPU-{call}-{at}", held_by="a_1") for at in range(16)]
+
+    for call in range(8):
+        liar.hears(accelerators=cards(call))
+
+    count = select(func.count()).select_from(accelerator)
+    with liar.market.rig.database.reading() as db:
+        assert db.value(count) == 16 + GONE_KEPT_MAX
+
+
+def test_a_gpu_that_is_gone_is_forgotten_after_a_day(liar: Liar) -> None:
+    liar.hears()
+    liar.hears(accelerators=[card(0)])
+    liar.market.rig.clock.forward(GONE_KEPT_MS)
+    liar.hears(accelerators=[card(0)])
+    with liar.market.rig.database.reading() as db:
+        kept = list_uuids(db, liar.market.node_id)
+
+    liar.market.rig.clock.forward(1)
+    liar.hears(accelerators=[card(0)])
+
+    with liar.market.rig.database.reading() as db:
+        assert kept == {uuid_of(0), uuid_of(1)}
+        assert list_uuids(db, liar.market.node_id) == {uuid_of(0)}
 
 
 def test_a_node_that_boots_often_is_no_clone(liar: Liar) -> None:
