@@ -35,7 +35,7 @@ from registry.server.logs import set_up_logs
 from registry.store.database import Database, DatabaseAway
 from registry.store.integrity import check_intact
 from registry.store.migrate import check_schema, migrate
-from registry.sync.operations import verify_everything
+from registry.verification.operations import verify_everything
 
 CONFIG_VARIABLE = "OUTSTATION_REGISTRY_CONFIG"
 """Names the configuration to the workers of gunicorn (registry/wsgi.py)."""

@@ -17,11 +17,11 @@ from registry.market.operations import open_site
 from registry.sites.operations import add_site
 from registry.sites.site import SiteFacts
 from registry.store.database import Database, Db
-from registry.sync.operations import verify_everything
 from registry.tenants.operations import add_organization
 from registry.tenants.roles import console
 from registry.usage.queries import find_latest_log
 from registry.usage.queries import list_entries as list_accepted
+from registry.verification.operations import verify_everything
 from simulation.centre import DOMAIN, SHARE_BASIS_POINTS, Centre
 from simulation.disk import registry_database
 from simulation.node import Node, Seen, stop_ms

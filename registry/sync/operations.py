@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from protocol.balance import BALANCES_MAX, TenantBalance
-from protocol.checkpoint import witness_name
 from protocol.enrolment import TrustKey
 from protocol.health import Finding
 from protocol.http_signature import AGE_MS_MAX, read_signed_request
@@ -14,7 +13,6 @@ from protocol.refusal import LogRefused, Refusal, SignatureRefused
 from protocol.signing import Envelope, SigningKey
 from protocol.sync import LogAnswer, LogProblem, LogPull, LogPulled, SyncAnswer, SyncRequest
 from registry.access.queries import get_key_set_version, list_honoured_keys, list_key_owners
-from registry.adjustments.operations import verify_founded
 from registry.allocations.operations import list_desired, observe
 from registry.allocations.queries import hourly_by_tenant, list_owners_on
 from registry.balances.operations import follow
@@ -27,10 +25,8 @@ from registry.incidents.operations import (
     record_findings,
     settle_findings,
 )
-from registry.leases.operations import give_back_unheard, grant_for_node, surroundings, verify_holds
+from registry.leases.operations import give_back_unheard, grant_for_node, surroundings
 from registry.leases.terms import TERMS, TermsByTrust
-from registry.ledger.audit import Problem
-from registry.ledger.operations import verify as verify_books
 from registry.nodes.contact import FINDING_CODES
 from registry.nodes.operations import (
     CALL_STEP_MS,
@@ -41,8 +37,6 @@ from registry.nodes.operations import (
     why_too_fast,
 )
 from registry.nodes.queries import Node, find_node_by_key, get_node, list_uuids
-from registry.payouts.operations import expected_journals
-from registry.reconciliation.operations import expected_journals as payment_journals
 from registry.store.database import Db
 from registry.sync.answer import (
     KEY_SET_LIFE_MS,
@@ -54,7 +48,6 @@ from registry.sync.answer import (
 )
 from registry.usage.log_state import LogIdentity, OwnerFact
 from registry.usage.operations import ingest, standing_answer
-from registry.usage.operations import verify as verify_usage
 from registry.usage.queries import find_latest_log, find_log, key_of_log, list_entries
 
 LOG_REFUSED = "log_refused"
@@ -228,46 +221,6 @@ def list_owners(db: Db, node_id: str, ids: Sequence[str]) -> Mapping[str, OwnerF
         if node.market_since_ms is not None or tenant_id == node.tenant_id
     }
     return allocations | keys
-
-
-@dataclass(frozen=True, slots=True)
-class Verified:
-    """What a check of all money found: of the books themselves, and against the raw logs."""
-
-    journals: int
-    accounts: int
-    logs: int
-    entries: int
-    problems: tuple[Problem, ...]
-
-
-def verify_everything(
-    db: Db, *, domain: str, registry_key: bytes, site_share_basis_points: int
-) -> Verified:
-    """Recompute every balance from its postings, and every usage posting from the raw logs."""
-
-    def site_of(db: Db, node_id: str) -> tuple[str, int]:
-        return get_node(db, node_id).site_id, site_share_basis_points
-
-    books = verify_books(db)
-    unfounded = verify_founded(db, {**expected_journals(db), **payment_journals(db)})
-    usage = verify_usage(
-        db,
-        surroundings=surroundings(list_owners=list_owners, list_prices=list_prices),
-        site_of=site_of,
-        witness=witness_name(domain),
-        witness_key=registry_key,
-    )
-    return Verified(
-        journals=books.journals,
-        accounts=books.accounts,
-        logs=usage.logs,
-        entries=usage.entries,
-        problems=books.problems
-        + unfounded
-        + usage.problems
-        + verify_holds(db, logged=usage.leases),
-    )
 
 
 def _note_refused(db: Db, node: Node | None, refused: SignatureRefused, *, now_ms: int) -> None:

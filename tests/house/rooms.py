@@ -77,6 +77,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "balances",
         "notices",
         "sync",
+        "verification",  # asks sync whose usage a record is
         "statements",
         "overview",
         "programme",

@@ -9,7 +9,7 @@ from protocol.signing import public_bytes
 from protocol.usage import LeaseClosed
 from registry.server.settings import EXTENSION, Settings
 from registry.store.database import Db
-from registry.sync.operations import verify_everything
+from registry.verification.operations import verify_everything
 from tests.registry.marketplace import Marketplace
 
 TAMPERED = {

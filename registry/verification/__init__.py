@@ -1,0 +1,1 @@
+"""The check of all money: the books against themselves and against what nodes signed."""
