@@ -126,7 +126,10 @@ def _add_entries(db: Db, ana: Customer) -> None:
         text(
             f"""
             INSERT INTO posting (journal_id, account, micros)
-            SELECT 1000 + i, :wallet, 1 FROM ({SECONDS}) AS n
+            SELECT 1000 + i, account, micros FROM ({SECONDS}) AS n
+            CROSS JOIN (
+                SELECT :wallet AS account, 1 AS micros UNION ALL SELECT 'A:bank', -1
+            ) AS leg
             """
         ),
         {"many": MANY, "wallet": f"L:wallet:{ana.tenant_id}"},
