@@ -4,6 +4,7 @@ Unknown fields are ignored, so that a newer peer is understood; the first wrong 
 with its path (`$.observed[3].state`).
 """
 
+import json
 import zlib
 from typing import TypeVar
 
@@ -16,6 +17,8 @@ BODY_BYTES_MAX = 4 * 1024 * 1024
 
 PLAIN_BYTES_MAX = 32 * 1024 * 1024
 """The same body once inflated: what a compression bomb may cost."""
+
+NAME_CHARACTERS_SHOWN = 64
 
 T = TypeVar("T")
 
@@ -33,6 +36,20 @@ def decode(payload: bytes, kind: type[T]) -> T:
         raise malformed(str(error)) from None
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         raise malformed("The body is not JSON.") from None
+
+
+def decode_once(payload: bytes, kind: type[T]) -> T:
+    """Return the value as `decode` does; refuse an object that names a field twice.
+
+    Of two values readers choose differently, so what a program sends by hand must have one.
+    """
+    try:
+        json.loads(payload, object_pairs_hook=_checked_pairs)
+    except Refusal:
+        raise
+    except (ValueError, RecursionError):
+        raise malformed("The body is not JSON.") from None
+    return decode(payload, kind)
 
 
 def pack(value: object) -> bytes:
@@ -54,6 +71,16 @@ def unpack(body: bytes, kind: type[T]) -> T:
     if not inflater.eof or inflater.unused_data:
         raise malformed("The compressed body is cut off or has bytes after its end.")
     return decode(plain, kind)
+
+
+def _checked_pairs(pairs: list[tuple[str, object]]) -> None:
+    seen: set[str] = set()
+    for name, _ in pairs:
+        if name in seen:
+            raise malformed(
+                f"The field {name[:NAME_CHARACTERS_SHOWN]!r} stands twice in an object."
+            )
+        seen.add(name)
 
 
 def malformed(message: str) -> Refusal:

@@ -2,6 +2,7 @@
 
 import hmac
 import ipaddress
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
@@ -11,6 +12,9 @@ from agent.metrics.exposition import CONTENT_TYPE, exposition
 from agent.metrics.figures import Scrape, families
 
 FORWARDING_HEADERS = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
+
+OWN_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
+HOST_PORT = re.compile(r":[0-9]{1,5}\Z", re.ASCII)
 
 routes = web.RouteTableDef()
 
@@ -54,6 +58,9 @@ def _may_read(request: web.Request, token: str | None) -> bool:
         sent = request.headers.get("Authorization", "").encode()
         return hmac.compare_digest(sent, f"Bearer {token}".encode())
     if any(name in request.headers for name in FORWARDING_HEADERS):
+        return False
+    # A page of anybody's, whose name was made to lead here, asks under that name.
+    if HOST_PORT.sub("", request.host.lower()) not in OWN_HOSTS:
         return False
     try:
         return ipaddress.ip_address(request.remote or "").is_loopback

@@ -202,6 +202,14 @@ def open_for_reading(path: Path) -> Db:
     if not path.exists():
         raise StoreFailed(f"{path}: there is no database yet. Enrol this node first.")
     connection = _connection(f"{path.absolute().as_uri()}?mode=ro", path)
+    try:
+        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.DatabaseError as error:
+        connection.close()
+        raise StoreFailed(_unreadable(path, str(error))) from error
+    if not tables:
+        connection.close()
+        raise StoreFailed(f"{path}: is empty. Restore it from a copy, or enrol this node anew.")
     return Db(connection, writable=False)
 
 

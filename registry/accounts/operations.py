@@ -14,6 +14,7 @@ from registry.accounts.sign_in import (
     CODE_TRIES_MAX,
     CODES_PER_ADDRESS_MAX,
     CODES_PER_SOURCE_MAX,
+    LETTERS_PER_ADDRESS_AND_SOURCE_MAX,
     LETTERS_PER_ADDRESS_MAX,
     LETTERS_PER_SOURCE_MAX,
     LINK_LIFE_MS,
@@ -60,6 +61,9 @@ def ask_for_letter(
     db: Db, email: str, *, base_url: str, next_url: str, caller: Caller
 ) -> tuple[Letter, str]:
     """Return the letter to send and the secret that ties its code to the browser that asked."""
+    # A stranger who asks for letters to somebody's address keeps nobody else from asking.
+    asked = f"letter:{email} from:{caller.source}"
+    _count_try(db, asked, LETTERS_PER_ADDRESS_AND_SOURCE_MAX, caller.now_ms)
     _count_try(db, f"letter:{email}", LETTERS_PER_ADDRESS_MAX, caller.now_ms)
     _count_try(db, f"letters from:{caller.source}", LETTERS_PER_SOURCE_MAX, caller.now_ms)
     token = secret_text(caller.entropy(SECRET_BYTES))

@@ -20,6 +20,17 @@ from protocol.refusal import Refusal
 
 COUNTRY_PATTERN = re.compile(r"[A-Z]{2}", re.ASCII)
 COUNT_MAX = 16
+CHARACTERS_MAX = {
+    "image": 512,
+    "command": 16_384,
+    "environment": 65_536,
+    "name": 256,
+    "place": 128,
+    "sku": 128,
+    "gpu_count": 16,
+}
+"""What is longer is refused before anybody reads it: a shell line of 500 KB takes seconds."""
+
 COUNT_PATTERN = re.compile(r"[0-9]{1,2}", re.ASCII)
 NAME_CHARACTERS_MAX = 40
 NAME_KEY_CHARACTERS = 4
@@ -82,6 +93,9 @@ def read_launch_fields(fields: Mapping[str, str]) -> LaunchForm:
     environment  NAME=value lines
     kind         service, which is what is meant where it is left out, or task
     """
+    for field, characters_max in CHARACTERS_MAX.items():
+        if len(fields.get(field, "")) > characters_max:
+            raise _refused(field, f"may have at most {characters_max} characters")
     image = fields.get("image", "").strip()
     if not image:
         raise _refused("image", "name the image or choose an app")

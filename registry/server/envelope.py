@@ -4,7 +4,7 @@ from typing import Any, TypeVar
 
 from flask import Response, request
 
-from protocol.wire import decode, encode
+from protocol.wire import decode_once, encode
 from registry.server.session import request_id
 
 T = TypeVar("T")
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 def read_body(kind: type[T]) -> T:
     """Return the JSON body as a value of `kind`, or refuse with the path of what is wrong."""
-    return decode(request.get_data(), kind)
+    return decode_once(request.get_data(), kind)
 
 
 def answered(content: Any, status: int = 200) -> Response:

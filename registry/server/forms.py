@@ -32,8 +32,12 @@ P = ParamSpec("P")
 
 
 def csrf_token() -> str:
-    """Return the token that every form of this page carries as `csrf_token`."""
-    return _token(session_token() or _form_secret())
+    """Return the token that every form of this page carries as `csrf_token`.
+
+    A session that is over loses its cookie with this very answer, so no token may hang on it.
+    """
+    session = "" if g.get("session_is_over", False) else session_token()
+    return _token(session or _form_secret())
 
 
 def check_form() -> None:

@@ -8,7 +8,7 @@ import pytest
 from protocol.packing import ENTRIES_MAX
 from protocol.refusal import Refusal
 from protocol.sync import LogBatch, SyncRequest
-from protocol.wire import BODY_BYTES_MAX, PLAIN_BYTES_MAX, decode, encode, pack, unpack
+from protocol.wire import BODY_BYTES_MAX, PLAIN_BYTES_MAX, decode, decode_once, encode, pack, unpack
 
 
 class Item(msgspec.Struct, frozen=True):
@@ -118,3 +118,23 @@ def test_a_batch_out_of_bounds_is_refused_with_its_path(
 def test_a_request_without_its_fields_is_refused() -> None:
     with pytest.raises(Refusal, match="malformed"):
         unpack(zlib.compress(b"{}"), SyncRequest)
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"a":1,"a":2}', b'[{"b":{"a":1,"a":1}}]', b'{"a":1,"\\u0061":2}']
+)
+def test_attack_28_a_field_that_stands_twice_is_refused(body: bytes) -> None:
+    with pytest.raises(Refusal, match="twice"):
+        decode_once(body, object)
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[" * 100_000, b"\xff"])
+def test_attack_28_what_is_no_json_is_refused(body: bytes) -> None:
+    with pytest.raises(Refusal) as refused:
+        decode_once(body, object)
+
+    assert refused.value.status == 400
+
+
+def test_what_stands_once_is_read() -> None:
+    assert decode_once(b'{"a":[{"a":1},{"a":2}]}', dict) == {"a": [{"a": 1}, {"a": 2}]}

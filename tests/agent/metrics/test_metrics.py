@@ -86,6 +86,14 @@ def test_life_is_for_everybody_and_figures_for_this_machine_alone() -> None:
     assert answers == [200, 200, 404]
 
 
+def test_a_name_that_somebody_made_lead_here_shows_no_figures() -> None:
+    hosts = ("attacker.example", "attacker.example:9100", "127.0.0.1.attacker.example", "localhost")
+
+    answers = asyncio.run(asked(None, *({"Host": host} for host in hosts)))
+
+    assert answers == [200, 404, 404, 404, 200]
+
+
 def test_a_token_once_set_is_needed_by_everybody() -> None:
     answers = asyncio.run(
         asked("secret", {}, {"Authorization": "Bearer wrong"}, {"Authorization": "Bearer secret"})

@@ -160,6 +160,14 @@ def test_reading_a_database_that_is_not_there_says_so(path: Path) -> None:
         open_for_reading(path)
 
 
+@pytest.mark.parametrize(("left", "said"), [(b"", "is empty"), (b"no database" * 99, "damaged")])
+def test_reading_what_is_no_database_any_more_says_so(path: Path, left: bytes, said: str) -> None:
+    path.write_bytes(left)
+
+    with pytest.raises(StoreFailed, match=said):
+        open_for_reading(path)
+
+
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "agent.db"

@@ -1,10 +1,14 @@
 """Signing in by mail, and out."""
 
 from protocol.clock import MINUTE_MS
-from registry.accounts.sign_in import LETTERS_PER_ADDRESS_MAX, LINK_LIFE_MS
+from registry.accounts.sign_in import (
+    LETTERS_PER_ADDRESS_AND_SOURCE_MAX,
+    LETTERS_PER_ADDRESS_MAX,
+    LINK_LIFE_MS,
+)
 from registry.audit.queries import list_events
 from registry.server.session import SESSION_COOKIE
-from tests.registry.rig import BASE_URL, Rig, code_in, link_path
+from tests.registry.rig import BASE_URL, Browser, Rig, code_in, link_path
 
 ANA = "ana@umoja.example"
 
@@ -81,7 +85,7 @@ def test_a_link_ends_after_fifteen_minutes(rig: Rig) -> None:
 
 def test_letters_to_one_address_are_limited_and_the_limit_ends(rig: Rig) -> None:
     browser = rig.browser()
-    for _ in range(LETTERS_PER_ADDRESS_MAX):
+    for _ in range(LETTERS_PER_ADDRESS_AND_SOURCE_MAX):
         assert browser.post("/login", email=ANA).status_code == 303
 
     over = browser.post("/login", email=ANA)
@@ -91,6 +95,32 @@ def test_letters_to_one_address_are_limited_and_the_limit_ends(rig: Rig) -> None
     assert over.status_code == 429
     assert int(over.headers["Retry-After"]) == 900
     assert later.status_code == 303
+
+
+def test_a_stranger_who_asks_for_letters_locks_nobody_out(rig: Rig) -> None:
+    stranger, ana = rig.browser(), rig.browser()
+    for _ in range(LETTERS_PER_ADDRESS_AND_SOURCE_MAX + 3):
+        asked(stranger, source="198.51.100.9")
+
+    assert asked(ana, source="192.0.2.1") == 303
+
+
+def test_letters_to_one_address_are_limited_over_all_sources(rig: Rig) -> None:
+    browser = rig.browser()
+    statuses = [
+        asked(browser, source=f"198.51.100.{number}") for number in range(LETTERS_PER_ADDRESS_MAX)
+    ]
+
+    assert set(statuses) == {303}
+    assert asked(browser, source="192.0.2.1") == 429
+
+
+def asked(browser: Browser, *, source: str) -> int:
+    """Ask for a letter to Ana's address from some address."""
+    form = {"csrf_token": browser.token(), "email": ANA}
+    return browser.client.post(
+        "/login", base_url=BASE_URL, data=form, environ_overrides={"REMOTE_ADDR": source}
+    ).status_code
 
 
 def test_known_and_unknown_addresses_get_the_same_answer(rig: Rig) -> None:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from protocol.manifest import read_name
 from protocol.refusal import Refusal
 from registry.allocations.launch_form import (
+    CHARACTERS_MAX,
     LaunchBody,
     chosen_name,
     read_launch_body,
@@ -32,6 +33,15 @@ def test_the_page_and_the_api_understand_the_same_launch() -> None:
     body = LaunchBody(name="train-1", sku="h200.1x", manifest=manifest, country="KE")
 
     assert read_launch_fields(fields) == read_launch_body(body, key="key-12345678")
+
+
+@pytest.mark.parametrize("field", sorted(CHARACTERS_MAX))
+def test_a_field_that_is_too_long_is_refused_before_it_is_read(field: str) -> None:
+    with pytest.raises(Refusal) as refused:
+        read_launch_fields(FIELDS | {field: "'" * (CHARACTERS_MAX[field] + 1)})
+
+    assert refused.value.field == field
+    assert "characters" in refused.value.message
 
 
 @pytest.mark.parametrize(

@@ -121,6 +121,13 @@ def test_a_session_cookie_that_somebody_made_up_opens_nothing(rig: Rig) -> None:
         assert browser.get("/sites").status_code == 303
 
 
+def test_a_form_shown_to_a_session_that_is_over_can_be_sent(rig: Rig) -> None:
+    browser = rig.browser()
+    browser.client.set_cookie(SESSION_COOKIE, "0" * 52, domain="registry.example")
+
+    assert browser.post("/login", email="ana@umoja.example").status_code == 303
+
+
 def _unsafe_addresses(rig: Rig) -> list[str]:
     """Every address of a page that takes a POST, with some id in it."""
     rules = [rule for rule in rig.app.url_map.iter_rules() if "POST" in (rule.methods or ())]
