@@ -22,6 +22,7 @@ from agent.drivers.docker_engine import DockerEngine
 from agent.drivers.firewall import Firewall
 from agent.drivers.host import HostReader, boot_id, boottime_ms, running_ms, wall_ms
 from agent.drivers.keyfile import NodeKeys, read_key
+from agent.drivers.notice_files import NoticeFiles
 from agent.drivers.simulated import SimulatedAccelerators
 from agent.gateway.admission import Admission
 from agent.gateway.backends import Backend, Backends
@@ -48,7 +49,7 @@ from agent.store.thread import Store
 from agent.sync.client import RegistryClient
 from agent.sync.exchange import NotEnrolled
 from agent.sync.loop import SyncLoop, Uplink
-from agent.sync.operations import Taken, stored_desired, stored_key_set
+from agent.sync.operations import Taken, stored_balances, stored_desired, stored_key_set
 from agent.sync.queries import Identity, get_identity, list_trusted
 from agent.sync.signer import Signer
 from agent.usage_log.loop import LogRounds
@@ -214,12 +215,15 @@ def _allocations(rooms: Rooms) -> AllocationLoop:
             runtime=rooms.engine,
             guard=Firewall(site_networks=rooms.config.engine.site_networks),
             desired=stored_desired,
+            paces=_paces,
+            notices=NoticeFiles(_notices_folder(rooms)),
             inventory=rooms.observer.inventory,
             policy=NodePolicy(
                 node_id=rooms.identity.node_id,
                 demo=rooms.config.demo,
                 allowed_registries=rooms.config.engine.allowed_registries,
                 writable_root=rooms.config.engine.writable_root,
+                notices_folder=str(_notices_folder(rooms)),
             ),
             moment=partial(_moment, rooms),
             on_change=lambda: rooms.wake("metering", "sync", "backends"),
@@ -255,6 +259,7 @@ def _uplink(rooms: Rooms, signer: Signer, client: RegistryClient) -> Uplink:
     interval_s = rooms.config.sync_interval_s
 
     def on_taken(taken: Taken) -> None:
+        rooms.terms.take_balances(taken.balances)
         if taken.change.desired is not None:
             rooms.terms.take_prices(taken.change.desired[0].prices)
             rooms.wake("allocations")
@@ -274,6 +279,14 @@ def _uplink(rooms: Rooms, signer: Signer, client: RegistryClient) -> Uplink:
         agent_version=__version__,
         period_ms=None if interval_s is None else interval_s * SECOND_MS,
     )
+
+
+def _notices_folder(rooms: Rooms) -> Path:
+    return Path(rooms.config.state_directory).resolve() / "notices"
+
+
+def _paces(db: Db) -> dict[str, int]:
+    return {one.tenant_id: one.hourly_micros for one in stored_balances(db).values()}
 
 
 def _backend_watch(rooms: Rooms, asker: ModelAsker) -> BackendWatch:
@@ -310,9 +323,11 @@ async def _gateway(rooms: Rooms, *, session: BackendSession) -> Gateway:
     state = await rooms.store.run(stored_desired)
     rooms.terms.take_prices(state.prices if state else ())
     rooms.terms.take_key_set(await rooms.store.run(stored_key_set))
+    rooms.terms.take_balances((await rooms.store.run(stored_balances)).values())
     await rooms.store.run(close_left_open, rooms.terms.prices, now_ms=rooms.clock.now_ms())
     return Gateway(
         terms=rooms.terms,
+        balance_state=rooms.terms.balance_state,
         backends=rooms.backends,
         admission=Admission(),
         book=rooms.book,

@@ -2,12 +2,14 @@
 
 from typing import TypeVar
 
+import click
 import httpx
 import msgspec
 
 from cli.answers import Answer, ModelList, Problem
 from cli.exits import Stopped, stopped
 from cli.session import Session
+from protocol.balance import BALANCE_STATE
 from protocol.exits import RETRYABLE
 
 T = TypeVar("T")
@@ -17,12 +19,20 @@ GATEWAY_ERRORS = frozenset({502, 504})
 """A proxy before the registry did not reach it."""
 
 USER_AGENT = "outstation-cli"
+BALANCE_WARNINGS = {
+    "low": "the balance lasts less than a day; see `outstation balance`.",
+    "critical": "the balance lasts less than an hour, then workloads stop; add funds.",
+    "depleted": "the balance is used up: workloads stop and nothing can be launched; add funds.",
+    "frozen": "the balance is frozen; Billing says why.",
+    "closed": "this account is closed.",
+}
 
 
 class Client:
     """One registry, one key."""
 
     def __init__(self, session: Session, *, timeout_s: float = TIMEOUT_S) -> None:
+        self._warned = False
         self._http = httpx.Client(
             base_url=session.url,
             timeout=timeout_s,
@@ -58,7 +68,7 @@ class Client:
 
     def _sent(self, method: str, path: str, **options: object) -> httpx.Response:
         try:
-            return self._http.request(method, path, **options)  # type: ignore[arg-type]  # httpx's many options
+            answer = self._http.request(method, path, **options)  # type: ignore[arg-type]  # httpx's many options
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise stopped(
                 "unreachable",
@@ -67,6 +77,15 @@ class Client:
                 "`outstation login --url URL` sets another address.",
                 retryable=True,
             ) from None
+        self._warn(answer.headers.get(BALANCE_STATE, ""))
+        return answer
+
+    def _warn(self, state: str) -> None:
+        """Say on stderr, once, that money is short: what is on stdout stays as it is."""
+        said = BALANCE_WARNINGS.get(state)
+        if said is not None and not self._warned:
+            self._warned = True
+            click.echo(f"warning: {said}", err=True)
 
     def _answer(self, response: httpx.Response, kind: type[T]) -> Answer[T]:
         if response.status_code >= 400:

@@ -23,7 +23,7 @@ from registry.adjustments.operations import expire_grants, mature_shares
 from registry.app import mail_of, payments_of, payout_senders, wall_ms
 from registry.auto_top_up.loop import charge_low
 from registry.balances.loop import send_letters
-from registry.balances.operations import follow_due
+from registry.balances.operations import follow_due, resume_when_funded
 from registry.config import Config, database_url
 from registry.leases.operations import release_overdue
 from registry.nodes.queries import forget_nonces
@@ -153,7 +153,9 @@ def balance_errands(mail: Mail, base_url: str) -> tuple[Errand, ...]:
     """Return what is done about balances: their states are followed, and what changed is mailed."""
 
     def watch(database: Database, now_ms: int) -> int:
-        return database.run(follow_due, base_url=base_url, now_ms=now_ms)
+        return database.run(
+            follow_due, base_url=base_url, now_ms=now_ms, on_edge=resume_when_funded
+        )
 
     def send(database: Database, now_ms: int) -> int:
         return send_letters(database, mail, now_ms)

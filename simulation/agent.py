@@ -38,6 +38,20 @@ REST_MS = 1
 """A loop that was woken begins this much later, as a task of its own would."""
 
 
+class Silent:
+    """Notices that no simulated workload reads."""
+
+    def prepare(self, allocation_id: str) -> None:
+        """Make nothing."""
+
+    def put(self, allocation_id: str, text: str | None) -> bool:
+        """Change nothing."""
+        return False
+
+    def keep_only(self, allocation_ids: frozenset[str]) -> None:
+        """Remove nothing."""
+
+
 class Cards:
     """`AcceleratorSource`: the cards of the machine, which always answer."""
 
@@ -277,6 +291,8 @@ class Agent:
             runtime=self._engine,
             guard=Guard(),
             desired=stored_desired,
+            paces=lambda _: {},
+            notices=Silent(),
             inventory=self.observer.inventory,
             policy=NodePolicy(node_id=self._node_id, demo=True),
             moment=self._moment,

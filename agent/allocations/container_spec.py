@@ -61,6 +61,7 @@ class NodePolicy:
     cpu_milli           thousandths of a processor this machine has; None is not checked
     writable_root       whether a manifest may ask for a root file system it can write
     resolvers           the only name servers that containers reach
+    notices_folder      where folders for notices to workloads are; empty for none
     """
 
     node_id: str
@@ -71,6 +72,7 @@ class NodePolicy:
     writable_root: bool = False
     resolvers: tuple[str, ...] = RESOLVERS_DEFAULT
     runtime: str = "runc"
+    notices_folder: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +131,7 @@ def container_spec(
         runtime=policy.runtime,
         log_file_mib=LOG_FILE_MIB,
         log_files=LOG_FILES,
+        notices=f"{policy.notices_folder}/{allocation_id}" if policy.notices_folder else "",
     )
     return replace(spec, spec_hash=spec_hash(spec))
 

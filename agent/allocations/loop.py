@@ -6,7 +6,7 @@ what was planned.  Killed between any two of them, the next pass goes on from wh
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from agent.allocations import moves, operations, queries
@@ -34,6 +34,7 @@ from agent.allocations.actions import (
 )
 from agent.allocations.client import answers
 from agent.allocations.container_spec import Holding, NodePolicy, container_spec
+from agent.allocations.notices import Notices, ending, notice_detail, notice_text
 from agent.allocations.operations import Inventory, Moment
 from agent.allocations.plan import Sight, plan, strangers
 from agent.allocations.probes import Readiness, readiness
@@ -49,7 +50,7 @@ from agent.allocations.runtime import (
 from agent.store.database import Db
 from agent.store.thread import Store
 from protocol.desired import DesiredAllocation, DesiredState
-from protocol.refusal import Refusal
+from protocol.refusal import Fault, Refusal
 
 STEPS_MAX = 12
 """From an order to a running container it takes six."""
@@ -63,6 +64,8 @@ class Allocations:
 
     guard      keeps containers off the site's network
     desired    reads what the registry wants, None before it was ever heard
+    paces      reads what each tenant's work here costs an hour
+    notices    files that workloads can read
     inventory  returns the GPUs of this machine as they are now
     policy     returns what the site's operator settled
     moment     returns the time
@@ -73,6 +76,8 @@ class Allocations:
     runtime: Runtime
     guard: EgressGuard
     desired: Callable[[Db], DesiredState | None]
+    paces: Callable[[Db], Mapping[str, int]]
+    notices: Notices
     inventory: Callable[[], Awaitable[Inventory]]
     policy: NodePolicy
     moment: Callable[[], Moment]
@@ -110,6 +115,8 @@ class AllocationLoop:
         finally:
             if moved:
                 self._needs.on_change()
+        if await self._give_notice(sight):
+            self._needs.on_change()
         odd = strangers(sight)
         for container in odd:
             log.error("container of no allocation", extra={"container_id": container.container_id})
@@ -122,7 +129,29 @@ class AllocationLoop:
         # The time is taken first: what is seen running ran at that moment, or a little later.
         moment = self._needs.moment()
         containers = await self._runtime.list_containers()
-        return await self._store.run(operations.sight, containers, moment, self._needs.desired)
+        return await self._store.run(
+            operations.sight, containers, moment, self._needs.desired, self._needs.paces
+        )
+
+    async def _give_notice(self, sight: Sight) -> int:
+        """Tell runs whose cover ends soon, take back what is no longer so; return the changes."""
+        changes = 0
+        for run in sight.runs.values():
+            ends_at_ms = ending(run, sight.covers.get(run.tenant_id), now_ms=sight.now_ms)
+            text = None if ends_at_ms is None else notice_text(ends_at_ms)
+            try:
+                changed = self._needs.notices.put(run.allocation_id, text)
+            except Fault as fault:
+                log.warning(
+                    "no notice", extra={"allocation_id": run.allocation_id, "why": str(fault)}
+                )
+                continue
+            if changed:
+                detail = "" if text is None else notice_detail()
+                after = moves.waiting(run, detail)
+                changes += after != run and await self._store.run(queries.move_run, run, after)
+        self._needs.notices.keep_only(frozenset(sight.runs))
+        return changes
 
     async def _assert_guard(self) -> bool:
         fault = await self._needs.guard.asserted()
@@ -219,6 +248,7 @@ class _Step:
         if isinstance(action, Start):
             await self._runtime.start(action.container.container_id, spec)
         else:
+            self._needs.notices.prepare(run.allocation_id)
             await self._runtime.create(spec)
         return True
 

@@ -29,7 +29,7 @@ from agent.allocations.queries import (
 )
 from agent.allocations.run import Run
 from agent.allocations.runtime import Container
-from agent.leases.operations import list_verdicts
+from agent.leases.operations import list_cover_ends, list_verdicts
 from agent.store.database import Db
 from protocol.desired import DesiredAllocation, DesiredState
 from protocol.ids import AllocationId
@@ -74,6 +74,7 @@ def sight(
     containers: Collection[Container],
     moment: Moment,
     desired_in: Callable[[Db], DesiredState | None],
+    paces_in: Callable[[Db], Mapping[str, int]],
 ) -> Sight:
     """Note which containers run, and return everything a plan goes by."""
     running = {run.container_id: run.allocation_id for run in list_runs(db) if run.container_id}
@@ -87,6 +88,8 @@ def sight(
     desired = desired_in(db)
     runs = {run.allocation_id: run for run in list_runs(db)}
     tenants = {run.tenant_id for run in runs.values()}
+    paces = {one: pace for one, pace in paces_in(db).items() if one in tenants}
+    ends = list_cover_ends(db, paces, boot_id=moment.boot_id, boot_ms=moment.boot_ms)
     return Sight(
         now_ms=moment.now_ms,
         skew_ms=moment.skew_ms,
@@ -96,6 +99,7 @@ def sight(
         containers=containers,
         verdicts=list_verdicts(db, tenants, boot_id=moment.boot_id, boot_ms=moment.boot_ms),
         holders=frozenset(list_claims(db).values()),
+        covers={one: moment.now_ms + at_ms - moment.boot_ms for one, at_ms in ends.items()},
     )
 
 

@@ -10,7 +10,7 @@ call `absent` is never removed; a container nobody asked for is kept and reporte
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from agent.allocations.actions import (
@@ -65,6 +65,7 @@ class Sight:
     desired   None before the registry has ever been heard
     verdicts  what each tenant's leases allow; a tenant that is missing has no lease
     holders   allocations that hold GPUs
+    covers    until when each tenant's leases cover its work, where that is known
     """
 
     now_ms: int
@@ -75,6 +76,7 @@ class Sight:
     containers: Collection[Container]
     verdicts: Mapping[str, Verdict]
     holders: Collection[str]
+    covers: Mapping[str, int] = field(default_factory=dict)
 
 
 def plan(sight: Sight) -> list[Action]:

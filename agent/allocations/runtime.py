@@ -100,11 +100,14 @@ class Tmpfs:
 class ContainerSpec:
     """Everything in which one container may differ from another.
 
-    What the baseline fixes for all (no capability, no privilege, no host path, no published port)
-    cannot be said here at all; the driver adds it and checks that the engine took it.
+    What the baseline fixes for all (no capability, no privilege, no host path but that of the
+    notices, no published port) cannot be said here at all; the driver adds it and checks that the
+    engine took it.
 
     image_id           by content, as the engine found it for the manifest's reference
     network            name of its own bridge, None for no network whatever
+    notices            folder of the node's own that is mounted read-only at /run/outstation;
+                       empty for none
     devices            UUIDs of real GPUs to be injected; simulated ones are not
     """
 
@@ -135,6 +138,7 @@ class ContainerSpec:
     log_file_mib: int
     log_files: int
     spec_hash: str = ""
+    notices: str = ""
 
 
 class Runtime(Protocol):

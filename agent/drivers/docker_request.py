@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from agent.allocations.notices import MOUNT_PATH
 from agent.allocations.runtime import ContainerSpec, EngineFault, ImageFacts
 
 LABEL_ALLOCATION = "outstation.allocation"
@@ -126,7 +127,7 @@ def differences(asked: Json, made: Json, image: ImageFacts) -> list[str]:
     found += _config_differences(asked, made["Config"], image)
     if made.get("Image") != asked["Image"]:
         found.append("Image")
-    if made.get("Mounts"):
+    if not _mounted(asked["HostConfig"].get("Mounts", []), made.get("Mounts") or []):
         found.append("Mounts")
     networks = set(made.get("NetworkSettings", {}).get("Networks") or {})
     if networks != {asked["HostConfig"]["NetworkMode"]}:
@@ -189,9 +190,32 @@ def _host_config(spec: ContainerSpec, *, cgroup_parent: str, seccomp: str) -> Js
         "DnsSearch": [NO_SEARCH_DOMAIN],
         "Runtime": spec.runtime,
     }
+    if spec.notices:
+        config["Mounts"] = [_notices(spec.notices)]
     if spec.devices:
         config["DeviceRequests"] = [_device_request(spec.devices)]
     return config
+
+
+def _notices(folder: str) -> Json:
+    """Mount what the node tells the workload: read-only, and nothing is mounted through it."""
+    return {
+        "Type": "bind",
+        "Source": folder,
+        "Target": MOUNT_PATH,
+        "ReadOnly": True,
+        "BindOptions": {"Propagation": "rprivate"},
+    }
+
+
+def _mounted(asked: Sequence[Json], made: Sequence[Json]) -> bool:
+    """Whether exactly what was asked for is mounted, as the engine describes what it did."""
+    wanted = [(one["Type"], one["Source"], one["Target"], False) for one in asked]
+    found = [
+        (one.get("Type"), one.get("Source"), one.get("Destination"), bool(one.get("RW")))
+        for one in made
+    ]
+    return wanted == found
 
 
 def _device_request(uuids: Sequence[str]) -> Json:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from protocol.clock import HOUR_MS
 from protocol.lease import HeldLease, is_live, remaining
 
 DRIFT_PER_MILLE = 2
@@ -95,6 +96,27 @@ def verdict(
         since_boot_ms=_ended_at(leases, boot_id) if reason == "expired" else None,
         reason=reason,
     )
+
+
+def cover_ends_boot_ms(
+    leases: Iterable[NodeLease], *, hourly_micros: int, boot_id: str, boot_ms: int
+) -> int:
+    """Return until when one tenant's leases cover its work, if nothing is granted any more.
+
+    The lease that ends first is spent first.  What is set aside already is spent by the same work.
+
+    hourly_micros  what that work costs an hour; 0 where it is not known: then only the ends of
+                   the leases count
+    """
+    at_ms = boot_ms
+    usable = (lease for lease in leases if is_usable(lease, boot_id=boot_id, boot_ms=boot_ms))
+    for lease in sorted(usable, key=lambda one: one.held.expires_at_boot_ms):
+        ends_ms = lease.held.expires_at_boot_ms
+        left = max(lease.held.amount - lease.held.spent, 0)
+        if hourly_micros:
+            ends_ms = min(ends_ms, at_ms + left * HOUR_MS // hourly_micros)
+        at_ms = max(at_ms, ends_ms)
+    return at_ms
 
 
 def closing_reason(lease: NodeLease, *, boot_id: str, boot_ms: int) -> Reason:

@@ -4,10 +4,10 @@ Work that is under way holds a *reservation* under its own name (an allocation, 
 outlives a crash of the agent, so that nothing is promised twice afterwards.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from agent.leases import queries
-from agent.leases.gate import Verdict, closing_reason, expiry_boot_ms, verdict
+from agent.leases.gate import Verdict, closing_reason, cover_ends_boot_ms, expiry_boot_ms, verdict
 from agent.leases.till import Till
 from agent.store.database import Db
 from protocol.lease import HeldLease, Lease
@@ -50,6 +50,25 @@ def list_verdicts(
             uncovered_since_boot_ms=uncovered.get(tenant_id),
         )
         for tenant_id in tenant_ids
+    }
+
+
+def list_cover_ends(
+    db: Db, paces: Mapping[str, int], *, boot_id: str, boot_ms: int
+) -> dict[str, int]:
+    """Return until when, by boottime, the leases of each of these tenants cover its work.
+
+    paces  by tenant: what its work here costs an hour
+    """
+    leases = queries.list_leases_of(db, paces)
+    return {
+        tenant_id: cover_ends_boot_ms(
+            [lease for lease in leases if lease.held.tenant_id == tenant_id],
+            hourly_micros=hourly,
+            boot_id=boot_id,
+            boot_ms=boot_ms,
+        )
+        for tenant_id, hourly in paces.items()
     }
 
 

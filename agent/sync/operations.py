@@ -26,6 +26,7 @@ from agent.usage_log.operations import (
 )
 from agent.usage_log.queries import get_log
 from protocol import desired, key_set
+from protocol.balance import TenantBalance
 from protocol.checkpoint import witness_name
 from protocol.desired import DesiredState
 from protocol.enrolment import EnrolAnswer
@@ -65,11 +66,13 @@ class Taken:
 
     parked   why the usage log is not taken, or None
     backlog  how many entries could be sent that the registry has not cosigned yet
+    balances  the state of each tenant's balance, as it was said
     """
 
     change: Change
     parked: Parked | None
     backlog: int
+    balances: tuple[TenantBalance, ...] = ()
 
 
 def note_enrolled(db: Db, answer: EnrolAnswer, *, public_key: bytes, now_ms: int) -> None:
@@ -148,6 +151,7 @@ def take_answer(db: Db, heard: Heard, *, boot_id: str, sign: Sign) -> Taken:
     if changed.key_set is not None:
         keys, envelope = changed.key_set
         queries.put_document(db, envelope, version=keys.version)
+    queries.replace_balances(db, answer.balances)
     replace_leases(db, answer.leases, sent_boot_ms=heard.sent_boot_ms, boot_id=boot_id)
     identity = queries.get_identity(db)
     parked = note_answer(
@@ -169,7 +173,17 @@ def take_answer(db: Db, heard: Heard, *, boot_id: str, sign: Sign) -> Taken:
             held_back_generation=changed.held_back_generation,
         ),
     )
-    return Taken(change=changed, parked=parked, backlog=0 if parked else count_unsent(db))
+    return Taken(
+        change=changed,
+        parked=parked,
+        backlog=0 if parked else count_unsent(db),
+        balances=answer.balances,
+    )
+
+
+def stored_balances(db: Db) -> dict[str, TenantBalance]:
+    """Return how the money of tenants stood when the registry was last heard, by tenant."""
+    return {one.tenant_id: one for one in queries.list_balances(db)}
 
 
 def take_key_change(db: Db) -> bool:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from agent.store.database import Db
 from agent.sync.exchange import NotEnrolled
+from protocol.balance import TenantBalance
 from protocol.enrolment import TrustKey
 from protocol.signing import Envelope
 from protocol.wire import decode, encode
@@ -180,3 +181,28 @@ def put_contact(db: Db, contact: Contact) -> None:
             "held_back_generation": contact.held_back_generation,
         },
     )
+
+
+def replace_balances(db: Db, balances: Iterable[TenantBalance]) -> None:
+    """Keep how the money of tenants stands, and forget what was said before."""
+    db.write("DELETE FROM tenant_balance", {})
+    for one in balances:
+        db.write(
+            """
+            INSERT INTO tenant_balance (tenant_id, state, hourly_micros)
+            VALUES (:tenant_id, :state, :hourly_micros)
+            ON CONFLICT (tenant_id) DO UPDATE
+            SET state = excluded.state, hourly_micros = excluded.hourly_micros
+            """,
+            {
+                "tenant_id": one.tenant_id,
+                "state": one.state,
+                "hourly_micros": one.hourly_micros,
+            },
+        )
+
+
+def list_balances(db: Db) -> list[TenantBalance]:
+    """Return how the money of tenants stood when the registry was last heard."""
+    rows = db.rows("SELECT tenant_id, state, hourly_micros FROM tenant_balance", {})
+    return [TenantBalance(row["tenant_id"], row["state"], row["hourly_micros"]) for row in rows]

@@ -307,7 +307,8 @@ def _observe_one(db: Db, found: Allocation, seen: ObservedAllocation, *, now_ms:
     """Take in one report; return whether what the node should do changed by it."""
     happened = happening(found.state, seen)
     is_news = (seen.phase, seen.detail) != (found.phase, found.phase_detail)
-    tells = is_news and happened is None and found.state is State.PROVISIONING
+    said = found.state is State.PROVISIONING or (found.state is State.ACTIVE and seen.detail != "")
+    tells = is_news and happened is None and said
     if tells and queries.count_events(db, found.allocation_id) < EVENTS_TOLD_MAX:
         queries.insert_event(
             db,

@@ -1,20 +1,36 @@
 """How an organization's money stands, and its edges: each written once with all that it gives."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+from protocol.balance import BALANCES_MAX, TenantBalance
 from protocol.clock import DAY_MS, HOUR_MS, SECOND_MS, hour_of
-from registry.allocations.queries import hourly_of
+from protocol.lifecycle import Event as LifeEvent
+from protocol.lifecycle import moved
+from registry.allocations.fleet import Market, candidates
+from registry.allocations.operations import fleet
+from registry.allocations.placement import Wish, why_not
+from registry.allocations.queries import (
+    Allocation,
+    find_allocation,
+    hourly_of,
+    insert_event,
+    move_state,
+)
+from registry.audit.operations import record
 from registry.balances import queries
 from registry.balances.burn import Burn, burned
 from registry.balances.queries import UNSEEN, Row
 from registry.balances.states import Kept, Money, State, Step, step
 from registry.balances.wording import WORKLOADS_NAMED_MAX, News, edge_letter, reminder_letter
+from registry.catalogue.queries import list_skus
 from registry.feed.event import Event, Value
 from registry.feed.operations import tell
 from registry.leases.operations import find_terms
+from registry.leases.queries import list_open
 from registry.ledger.posture import Posture
 from registry.ledger.queries import get_balance
+from registry.nodes.operations import bump_generation
 from registry.store.database import Db
 
 KEEP_MS = 7 * DAY_MS
@@ -30,8 +46,11 @@ CALM_LOOK_MS = 30 * SECOND_MS
 
 TENANTS_PER_PASS = 200
 
-OnEdge = Callable[[Db, str, State], None]
-"""(db, tenant_id, state): what else follows from an edge, in the same unit."""
+RESUMED = "Funds were added; it starts again on its node."
+RESUMING = frozenset({State.FUNDED, State.LOW, State.CRITICAL})
+
+OnEdge = Callable[[Db, str, State, int], None]
+"""(db, tenant_id, state, now_ms): what else follows from an edge, in the same unit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +100,7 @@ def follow(
     if taken.edge or taken.reminder_ms:
         _tell(db, tenant_id, taken, money, base_url=base_url, before=before.kept, now_ms=now_ms)
     if taken.edge and on_edge is not None:
-        on_edge(db, tenant_id, taken.after.state)
+        on_edge(db, tenant_id, taken.after.state, now_ms)
     return taken.after.state
 
 
@@ -101,6 +120,81 @@ def follow_due(db: Db, *, base_url: str, now_ms: int, on_edge: OnEdge | None = N
             db, tenant_id, base_url=base_url, now_ms=now_ms, on_edge=on_edge
         )
     return changed
+
+
+def told_to_node(
+    db: Db, node_id: str, hourly: Mapping[str, int], *, base_url: str, now_ms: int
+) -> tuple[TenantBalance, ...]:
+    """Follow the balances of those who have work on a node or leases for it; return their states.
+
+    hourly  what each organization's work there costs an hour, before any of it is resumed
+    """
+    held = {lease.tenant_id for lease in list_open(db, node_id)}
+    there = sorted(held | set(queries.list_tenants_on(db, node_id)))[:BALANCES_MAX]
+    states = {
+        one: follow(db, one, base_url=base_url, now_ms=now_ms, on_edge=resume_when_funded)
+        for one in there
+    }
+    return tuple(TenantBalance(one, states[one].value, hourly.get(one, 0)) for one in there)
+
+
+def resume_when_funded(db: Db, tenant_id: str, state: State, now_ms: int) -> None:
+    """Begin again what stopped for want of money, when money came in.
+
+    The cheapest first, and each only while a first hour of it is covered: a small payment brings
+    back what it can.  What stopped too long ago, was a task, or has no room on its node any more
+    stays stopped.
+    """
+    if state not in RESUMING:
+        return
+    for one in queries.list_stopped(db, tenant_id, since_ms=now_ms - KEEP_MS):
+        if get_balance(db, tenant_id).available < one.hourly_micros:
+            break
+        found = find_allocation(db, one.allocation_id)
+        if found is not None and _has_room(db, found, now_ms=now_ms):
+            _resume(db, found, now_ms=now_ms)
+
+
+def _has_room(db: Db, found: Allocation, *, now_ms: int) -> bool:
+    """Whether a workload may begin again where it was: what its node still has of it, it holds."""
+    if found.manifest.kind == "task":
+        return False
+    if found.cleaned_at_ms is None:
+        return True
+    sku = next(one for one in list_skus(db) if one.sku_id == found.sku_id)
+    wish = Wish(
+        model=sku.accelerator_model,
+        count=found.accelerator_count,
+        image_digest="",
+        power_w=sku.power_w * found.accelerator_count // max(sku.accelerator_count, 1),
+        simulated=sku.simulated,
+    )
+    market = Market(demo=sku.simulated, blocking={})
+    nodes = candidates(
+        fleet(db, found.tenant_id), sku.accelerator_model, market=market, now_ms=now_ms
+    )
+    return any(node.node_id == found.node_id and why_not(wish, node) is None for node in nodes)
+
+
+def _resume(db: Db, found: Allocation, *, now_ms: int) -> None:
+    after = moved(found.state, LifeEvent.START)
+    stood = move_state(
+        db, found.allocation_id, before=found.state, after=after, reason="", ended_at_ms=None
+    )
+    if not stood:
+        return
+    queries.forget_end(db, found.allocation_id)
+    insert_event(db, found.allocation_id, at_ms=now_ms, state=after, fact=RESUMED, actor="registry")
+    record(
+        db,
+        actor="registry",
+        action="allocation.resume",
+        object_id=found.allocation_id,
+        tenant_id=found.tenant_id,
+        detail={"name": found.name},
+        now_ms=now_ms,
+    )
+    bump_generation(db, found.node_id)
 
 
 def _aged(db: Db, tenant_id: str, row: Row, *, now_ms: int) -> Row:

@@ -13,7 +13,7 @@ from registry.balances.states import Kept, State
 from registry.ledger.account_names import wallet
 from registry.store.database import Db
 from registry.store.tables.accounts import person
-from registry.store.tables.allocations import allocation
+from registry.store.tables.allocations import allocation, allocation_event
 from registry.store.tables.balances import balance_letter, balance_state
 from registry.store.tables.ledger import account
 from registry.store.tables.tenants import member_role, tenant
@@ -21,6 +21,7 @@ from registry.store.tables.usage import usage_hour
 
 PAYER_ROLES = ("owner", "billing")
 PAYERS_NAMED_MAX = 2
+STOPPED_MAX = 100
 CALL_METERS = sorted(METERS - TIME_METERS - AMOUNT_METERS)
 
 
@@ -126,6 +127,47 @@ def find_resume_price(db: Db, tenant_id: str) -> int | None:
         )
     )
     return None if found is None else int(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """A workload that stopped for want of money."""
+
+    allocation_id: str
+    hourly_micros: int
+
+
+def list_stopped(db: Db, tenant_id: str, *, since_ms: int) -> list[Stopped]:
+    """Return what stopped for want of money since a moment, the cheapest first."""
+    out = AllocationState.INSUFFICIENT_BALANCE.value
+    stopped_ms = (
+        select(func.max(allocation_event.c.at_ms))
+        .where(
+            allocation_event.c.allocation_id == allocation.c.allocation_id,
+            allocation_event.c.state == out,
+        )
+        .scalar_subquery()
+    )
+    rows = db.rows(
+        select(allocation.c.allocation_id, allocation.c.hourly_micros)
+        .where(
+            allocation.c.tenant_id == tenant_id,
+            allocation.c.state == out,
+            stopped_ms >= since_ms,
+        )
+        .order_by(allocation.c.hourly_micros, allocation.c.allocation_id)
+        .limit(STOPPED_MAX)
+    )
+    return [Stopped(row.allocation_id, row.hourly_micros) for row in rows]
+
+
+def forget_end(db: Db, allocation_id: str) -> None:
+    """Let a workload that begins again be one that its node has, and that is not ready yet."""
+    db.write(
+        allocation.update()
+        .where(allocation.c.allocation_id == allocation_id)
+        .values(cleaned_at_ms=None, ready_at_ms=None)
+    )
 
 
 def list_tenants_on(db: Db, node_id: str) -> list[str]:

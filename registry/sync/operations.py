@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from protocol.balance import BALANCES_MAX, TenantBalance
 from protocol.enrolment import TrustKey
 from protocol.health import Finding
 from protocol.http_signature import AGE_MS_MAX, read_signed_request
@@ -15,8 +14,7 @@ from protocol.sync import LogAnswer, LogProblem, LogPull, LogPulled, SyncAnswer,
 from registry.access.queries import get_key_set_version, list_honoured_keys, list_key_owners
 from registry.allocations.operations import list_desired, observe
 from registry.allocations.queries import hourly_by_tenant, list_owners_on
-from registry.balances.operations import follow
-from registry.balances.queries import list_tenants_on
+from registry.balances.operations import told_to_node
 from registry.catalogue.queries import list_prices
 from registry.gateway.operations import record_models
 from registry.incidents.operations import (
@@ -157,8 +155,11 @@ def sync(
     node = get_node(db, node_id)
     only = None if node.is_open else node.tenant_id
     keys = list_honoured_keys(db, tenant_id=only, now_ms=now_ms)
+    # Before leases: what money that came in begins again needs one.
+    hourly = hourly_by_tenant(db, node_id)
+    balances = told_to_node(db, node_id, hourly, base_url=policy.base_url, now_ms=now_ms)
     leases = _leases(db, node, request, keys, policy=policy, now_ms=now_ms)
-    balances = _balances(db, node, leases, policy=policy, now_ms=now_ms)
+    node = get_node(db, node_id)
     desired = _desired(db, node, request, policy=policy)
     return SyncAnswer(
         now_ms=now_ms,
@@ -167,7 +168,7 @@ def sync(
         trust_keys=policy.trust_keys,
         next_interval_ms=next_interval_ms(
             (seen.phase for seen in request.allocations),
-            settled=desired is None,
+            settled=desired is None and not any(one.state == "depleted" for one in balances),
             quick_ms=policy.quick_ms,
         ),
         desired=desired,
@@ -322,17 +323,6 @@ def _leases(
         now_ms=now_ms,
     )
     return leases
-
-
-def _balances(
-    db: Db, node: Node, leases: Sequence[Lease], *, policy: SyncPolicy, now_ms: int
-) -> tuple[TenantBalance, ...]:
-    """Return how the money stands of those who have work on the node or leases for it."""
-    there = {lease.tenant_id for lease in leases} | set(list_tenants_on(db, node.node_id))
-    return tuple(
-        TenantBalance(one, follow(db, one, base_url=policy.base_url, now_ms=now_ms).value)
-        for one in sorted(there)[:BALANCES_MAX]
-    )
 
 
 def _desired(db: Db, node: Node, request: SyncRequest, *, policy: SyncPolicy) -> Envelope | None:

@@ -18,6 +18,7 @@ from agent.store.database import Db
 from agent.store.thread import Store
 from protocol.desired import DesiredAllocation, DesiredState
 from protocol.lease import Lease
+from tests.fakes.notices import KeptNotices
 from tests.fakes.orders import TENANT, orders
 from tests.fakes.runtime import FakeEngine, FakeGuard
 
@@ -53,6 +54,8 @@ class Site:
         self.changes = 0
         self.skew_ms = 0
         self.desired: DesiredState | None = None
+        self.paces: dict[str, int] = {}
+        self.notices = KeptNotices()
         self.source = SimulatedAccelerators(
             node="n", count=gpus, model="Simulated GPU", memory_mib=1024, seed=1, boottime=lambda: 0
         )
@@ -81,8 +84,8 @@ class Site:
     def tick(self, elapsed_ms: int) -> None:
         self.engine.now_ms += elapsed_ms
 
-    def grant(self) -> None:
-        lease = Lease(lease_id=1, tenant_id=TENANT, amount=10**9, expires_in_ms=10**12)
+    def grant(self, amount: int = 10**9) -> None:
+        lease = Lease(lease_id=1, tenant_id=TENANT, amount=amount, expires_in_ms=10**12)
         self._lease([lease])
 
     def recall(self) -> None:
@@ -113,6 +116,8 @@ class Site:
             runtime=self.engine,
             guard=self.guard,
             desired=lambda _: self.desired,
+            paces=lambda _: self.paces,
+            notices=self.notices,
             inventory=self._inventory,
             policy=NodePolicy(node_id="n_node", demo=True),
             moment=lambda: Moment(

@@ -27,6 +27,7 @@ from agent.store.thread import Store
 from protocol.desired import DesiredState
 from protocol.lease import Lease
 from protocol.wire import decode
+from tests.fakes.notices import KeptNotices
 from tests.fakes.orders import TENANT
 from tests.fakes.runtime import FakeGuard
 
@@ -68,6 +69,8 @@ def needs(store: Store, engine: DockerEngine, node_id: str, desired: DesiredStat
         runtime=engine,
         guard=FakeGuard(),
         desired=lambda _: desired,
+        paces=lambda _: {},
+        notices=KeptNotices(),
         inventory=inventory,
         policy=NodePolicy(node_id=node_id, demo=True),
         moment=lambda: Moment(time.time_ns() // 1_000_000, boot_id(), boottime_ms()),

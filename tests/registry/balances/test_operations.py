@@ -6,10 +6,12 @@ import pytest
 from sqlalchemy import text
 
 from protocol.clock import HOUR_MS, MINUTE_MS
+from protocol.lifecycle import State as State_
 from protocol.refusal import Fault
 from registry.accounts.letters import Letter
+from registry.allocations.queries import find_allocation
 from registry.balances.loop import AGAIN_MS, send_letters
-from registry.balances.operations import follow, follow_due, standing
+from registry.balances.operations import KEEP_MS, follow, follow_due, standing, told_to_node
 from registry.balances.states import State
 from registry.feed.event import Event
 from registry.feed.queries import list_events
@@ -171,3 +173,67 @@ def _mailed(market: Marketplace) -> list[Letter]:
     before = len(market.rig.mail.letters)
     send_letters(market.rig.database, market.rig.mail, market.rig.clock())
     return market.rig.mail.letters[before:]
+
+
+def test_what_stopped_begins_again_when_money_came_in(market: Marketplace) -> None:
+    ana = market.customer(micros=6 * HOURLY)
+    allocation_id = ana.launched()
+    market.runs(allocation_id)
+    market.node_says(allocation_id, "exited", failure="lease")
+    market.node_says(allocation_id, "absent")
+    _has(market, 0)
+    spent = _sync(market, ana)
+
+    market.fund(ana.tenant_id, 100 * HOURLY)
+    funded = _sync(market, ana)
+    page = ana.browser.get(f"/workloads/{allocation_id}").text
+
+    assert spent == [("depleted", State_.INSUFFICIENT_BALANCE)]
+    assert funded == [("funded", State_.PROVISIONING)]
+    assert "it starts again on its node" in page
+
+
+def test_a_payment_that_covers_no_first_hour_begins_nothing(market: Marketplace) -> None:
+    ana = _running(market, 6 * HOURLY)
+    (allocation_id,) = _allocations(market)
+    market.node_says(allocation_id, "exited", failure="lease")
+    _has(market, 0)
+    _sync(market, ana)
+
+    market.fund(ana.tenant_id, HOURLY // 2)
+
+    assert _sync(market, ana) == [("depleted", State_.INSUFFICIENT_BALANCE)]
+
+
+def test_what_stopped_more_than_a_week_ago_or_has_no_room_stays_stopped(
+    market: Marketplace,
+) -> None:
+    ana = _running(market, 6 * HOURLY)
+    (allocation_id,) = _allocations(market)
+    market.node_says(allocation_id, "exited", failure="lease")
+    _has(market, 0)
+    _sync(market, ana)
+
+    market.rig.clock.forward(KEEP_MS + HOUR_MS)
+    market.fund(ana.tenant_id, 100 * HOURLY)
+
+    assert _sync(market, ana) == [("funded", State_.INSUFFICIENT_BALANCE)]
+
+
+def _allocations(market: Marketplace) -> list[str]:
+    with market.rig.database.reading() as db:
+        return [str(row[0]) for row in db.fetch("SELECT allocation_id FROM allocation", {})]
+
+
+def _sync(market: Marketplace, ana: Customer) -> list[tuple[str, State_]]:
+    """What the node hears of the organization's money, and the state of its one workload."""
+    market.rig.clock.forward(1_000)
+    market.online()
+    with market.rig.database.unit() as db:
+        told = told_to_node(db, market.node_id, {}, base_url=BASE_URL, now_ms=market.rig.clock())
+        (allocation_id,) = [
+            str(row[0]) for row in db.fetch("SELECT allocation_id FROM allocation", {})
+        ]
+        found = find_allocation(db, allocation_id)
+        assert found is not None
+        return [(one.state, found.state) for one in told if one.tenant_id == ana.tenant_id]
