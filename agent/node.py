@@ -49,7 +49,13 @@ from agent.store.thread import Store
 from agent.sync.client import RegistryClient
 from agent.sync.exchange import NotEnrolled
 from agent.sync.loop import SyncLoop, Uplink
-from agent.sync.operations import Taken, stored_balances, stored_desired, stored_key_set
+from agent.sync.operations import (
+    Taken,
+    stored_balances,
+    stored_desired,
+    stored_key_set,
+    stored_paces,
+)
 from agent.sync.queries import Identity, get_identity, list_trusted
 from agent.sync.signer import Signer
 from agent.usage_log.loop import LogRounds
@@ -209,21 +215,22 @@ def _loops(
 
 
 def _allocations(rooms: Rooms) -> AllocationLoop:
+    folder = Path(rooms.config.state_directory).resolve() / "notices"
     return AllocationLoop(
         Allocations(
             store=rooms.store,
             runtime=rooms.engine,
             guard=Firewall(site_networks=rooms.config.engine.site_networks),
             desired=stored_desired,
-            paces=_paces,
-            notices=NoticeFiles(_notices_folder(rooms)),
+            paces=stored_paces,
+            notices=NoticeFiles(folder),
             inventory=rooms.observer.inventory,
             policy=NodePolicy(
                 node_id=rooms.identity.node_id,
                 demo=rooms.config.demo,
                 allowed_registries=rooms.config.engine.allowed_registries,
                 writable_root=rooms.config.engine.writable_root,
-                notices_folder=str(_notices_folder(rooms)),
+                notices_folder=str(folder),
             ),
             moment=partial(_moment, rooms),
             on_change=lambda: rooms.wake("metering", "sync", "backends"),
@@ -279,14 +286,6 @@ def _uplink(rooms: Rooms, signer: Signer, client: RegistryClient) -> Uplink:
         agent_version=__version__,
         period_ms=None if interval_s is None else interval_s * SECOND_MS,
     )
-
-
-def _notices_folder(rooms: Rooms) -> Path:
-    return Path(rooms.config.state_directory).resolve() / "notices"
-
-
-def _paces(db: Db) -> dict[str, int]:
-    return {one.tenant_id: one.hourly_micros for one in stored_balances(db).values()}
 
 
 def _backend_watch(rooms: Rooms, asker: ModelAsker) -> BackendWatch:

@@ -215,6 +215,11 @@ def finish_restore(db: Db, checkpoint: str) -> int:
     return get_log(db).frontier.size
 
 
+def stored_paces(db: Db) -> dict[str, int]:
+    """Return what each tenant's work on this node costs an hour, as the registry said last."""
+    return {one.tenant_id: one.hourly_micros for one in queries.list_balances(db)}
+
+
 def stored_desired(db: Db) -> DesiredState | None:
     """Return the desired state this node holds; None if it has none that is signed rightly."""
     envelope = queries.find_document(db, desired.PURPOSE)
