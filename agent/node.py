@@ -64,7 +64,6 @@ from agent.usage_log.routes import USAGE_LOG, UsageLog
 from agent.usage_log.routes import routes as log_routes
 from protocol import __version__
 from protocol.clock import SECOND_MS
-from protocol.price import Price
 from protocol.refusal import Fault
 from protocol.signing import SigningKey, public_bytes
 
@@ -254,7 +253,7 @@ def _metering(rooms: Rooms) -> Metering:
         running=running_ms,
         period_ms=rooms.config.metering.tick_s * SECOND_MS,
         heartbeat_ms=rooms.config.metering.heartbeat_s * SECOND_MS,
-        prices=_prices,
+        prices=stored_prices,
         # What the clock has still to be corrected by is what it is wrong by.
         skew=lambda: -rooms.clock.state.correction_ms,
         on_uncovered=lambda: rooms.wake("allocations"),
@@ -374,11 +373,6 @@ async def _run(rooms: Rooms, app: Application, listening: socket.socket) -> None
             for task in running:
                 task.cancel()
         book.cancel()
-
-
-def _prices(db: Db) -> Sequence[Price]:
-    state = stored_desired(db)
-    return state.prices if state is not None else ()
 
 
 def _keys(state: Path, identity: Identity) -> NodeKeys:

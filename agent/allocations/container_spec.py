@@ -102,8 +102,7 @@ def container_spec(
     checked_image(image)
     if not is_egress_guarded and (manifest.ports or manifest.probe is not None):
         raise _unprotected()
-    allocation_id = desired.allocation_id
-    uid = user_id(allocation_id)
+    allocation_id, uid = desired.allocation_id, user_id(desired.allocation_id)
     spec = ContainerSpec(
         name=container_name(allocation_id),
         image_id=image.image_id,

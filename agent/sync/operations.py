@@ -5,6 +5,7 @@ store is free.  What is read back later is verified again, every time: the disk 
 than the wire.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from agent.leases.operations import replace_leases
@@ -31,6 +32,7 @@ from protocol.checkpoint import witness_name
 from protocol.desired import DesiredState
 from protocol.enrolment import EnrolAnswer
 from protocol.key_set import KeySet
+from protocol.price import Price
 from protocol.refusal import Fault, Refusal
 from protocol.signing import unseal
 from protocol.sync import SyncAnswer, SyncRequest
@@ -213,6 +215,12 @@ def finish_restore(db: Db, checkpoint: str) -> int:
     )
     go_on_after_restore(db, replayed)
     return get_log(db).frontier.size
+
+
+def stored_prices(db: Db) -> Sequence[Price]:
+    """Return the prices of the desired state this node holds."""
+    state = stored_desired(db)
+    return state.prices if state is not None else ()
 
 
 def stored_paces(db: Db) -> dict[str, int]:
