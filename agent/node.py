@@ -55,6 +55,7 @@ from agent.sync.operations import (
     stored_desired,
     stored_key_set,
     stored_paces,
+    stored_prices,
 )
 from agent.sync.queries import Identity, get_identity, list_trusted
 from agent.sync.signer import Signer
