@@ -4,6 +4,7 @@ It is made of the demo's own parts.  Whatever is killed is killed by its process
 cut would; whatever was made on this machine is taken away again in the end.
 """
 
+import gzip
 import itertools
 import json
 import os
@@ -246,16 +247,20 @@ class Site:
         return self.setting.folder / "agent" / "agent.db"
 
     def entries(self) -> list[dict[str, Any]]:
-        """The node's usage log."""
-        rows = self.in_node("SELECT entry FROM usage_entry ORDER BY idx")
-        return [json.loads(entry) for (entry,) in rows]
+        """The node's usage log: what is sealed in bundles (C2SP tlog-tiles), then the rest."""
+        rows = self.in_node(
+            "SELECT number * 256, entries, 1 FROM usage_bundle "
+            "UNION ALL SELECT idx, entry, 0 FROM usage_entry ORDER BY 1"
+        )
+        parts = (_unsealed(raw) if sealed else [raw] for _, raw, sealed in rows)
+        return [json.loads(entry) for part in parts for entry in part]
 
     def uses(self, owner: str) -> list[dict[str, Any]]:
         """What an allocation or key used, by the node's log."""
         return [one for one in self.entries() if one["k"] == "use" and one["alc"] == owner]
 
     def log_size(self) -> int:
-        (size,) = self.in_node("SELECT count(*) FROM usage_entry")[0]
+        ((size,),) = self.in_node("SELECT size FROM usage_log")
         return int(size)
 
     def agent_command(self, *arguments: str) -> list[str]:
@@ -376,6 +381,14 @@ def prepared_site(run_folder: Path, folder: Path, image_id: str) -> Iterator[Sit
             yield site
         finally:
             site.close(last=is_alone())
+
+
+def _unsealed(bundle: bytes) -> Iterator[bytes]:
+    raw = gzip.decompress(bundle)
+    while raw:
+        end = 2 + int.from_bytes(raw[:2], "big")
+        yield raw[2:end]
+        raw = raw[end:]
 
 
 def _rows(path: Path, sql: str, values: tuple[object, ...]) -> list[Any]:
