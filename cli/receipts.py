@@ -127,7 +127,7 @@ def _row(line: StatementLine) -> tuple[str, ...]:
     return (
         line.name,
         line.meter,
-        line.sku,
+        line.sku + (" (simulated)" if line.simulated else ""),
         show.show_time(line.begin_at_ms),
         show.show_time(line.end_at_ms),
         f"{line.cum_after - line.cum_before:,}",

@@ -3,20 +3,23 @@
 A line is one stream under one price version.  The receipts of its first and last record prove what
 the stream's cumulative count grew by in between, and a charge is a function of that growth alone
 (`price.charge`), so two receipts prove a line however many records it sums.  Lines of one stream
-follow each other without a hole, and the total is the sum of the lines.
+follow each other without a hole, and the total is the sum of the lines.  The registry signs the
+whole: what it is called, and that these lines and no others are in it, are its word.
 """
 
+import base64
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated
 
 import msgspec
 
-from protocol.note import read_verifier_key
+from protocol.note import read_verifier_key, strict_base64
 from protocol.observed import Moment
 from protocol.price import Count, Price, charge
 from protocol.receipt import RECEIPT_BYTES_MAX, VerifiedReceipt, verify_receipt
 from protocol.refusal import LogRefused
+from protocol.signing import SigningKey, is_signed
 
 FORMAT = "outstation-statement/v1"
 LINES_MAX = 20_000
@@ -50,6 +53,7 @@ class StatementLine(msgspec.Struct, frozen=True):
     name: Text
     project: Text
     sku: Text
+    simulated: bool
     meter: Text
     node: Text
     origin: Text
@@ -67,7 +71,8 @@ class StatementLine(msgspec.Struct, frozen=True):
 class Statement(msgspec.Struct, frozen=True):
     """What a tenant was charged for usage in [begin_at_ms, end_at_ms).
 
-    subject  `2026-11` for a month, or the id of the allocation or API key that it is about
+    subject    `2026-11` for a month, or the id of the allocation or API key that it is about
+    signature  of the registry over all the rest (`signed_bytes`), in base64
     """
 
     format: Text
@@ -82,6 +87,7 @@ class Statement(msgspec.Struct, frozen=True):
     logs: Annotated[tuple[LogKeys, ...], msgspec.Meta(max_length=LOGS_MAX)]
     lines: Annotated[tuple[StatementLine, ...], msgspec.Meta(max_length=LINES_MAX)]
     total_micros: Count
+    signature: Text = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,18 +103,34 @@ class VerifiedStatement:
     seen_at_s: int | None
 
 
+def signed_bytes(statement: Statement) -> bytes:
+    """Return what the registry signs: FORMAT, a newline, and the statement's JSON in the order of
+    its fields, without spaces and with an empty signature."""
+    unsigned = msgspec.structs.replace(statement, signature="")
+    return f"{FORMAT}\n".encode() + msgspec.json.encode(unsigned)
+
+
+def signed_statement(statement: Statement, key: SigningKey) -> Statement:
+    """Return the statement with the registry's signature."""
+    signature = base64.b64encode(key.sign(signed_bytes(statement))).decode()
+    return msgspec.structs.replace(statement, signature=signature)
+
+
 def verify_statement(statement: Statement, *, witness_vkey: str | None = None) -> VerifiedStatement:
     """Check every receipt, every sum and the total; refuse by name what does not hold.
 
     witness_vkey  the registry's key, where the reader knows it; else the one in the statement
 
-    What it cannot show: that no line is missing.  The next statement's lines go on where these
-    end, so a line that was left out would be missed there.
+    What it cannot show: that the registry itself left no line out.  The next statement's lines go
+    on where these end, so it would be missed there.
     """
     if statement.format != FORMAT:
         raise LogRefused("statement_format", f"This is no {FORMAT}.")
     trusted = witness_vkey or statement.witness_vkey
     witness, _, witness_key = read_verifier_key(trusted)
+    signature = strict_base64(statement.signature)
+    if signature is None or not is_signed(witness_key, signature, signed_bytes(statement)):
+        raise LogRefused("statement_signature", "The registry did not sign this very statement.")
     keys = {log.origin: log.vkeys for log in statement.logs}
     seen: list[int] = []
     for at, line in enumerate(statement.lines, start=1):

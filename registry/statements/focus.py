@@ -58,6 +58,7 @@ class Bill:
 
     names, projects  of owners and projects, by id;  places  (site, country) by node id
     origins          names of logs by (node id, epoch)
+    simulated        nodes whose GPUs are not real
     """
 
     tenant_id: str
@@ -70,6 +71,7 @@ class Bill:
     projects: Mapping[str, str]
     places: Mapping[str, tuple[str, str]]
     origins: Mapping[tuple[str, int], str]
+    simulated: frozenset[str] = frozenset()
 
 
 def focus_rows(
@@ -111,7 +113,6 @@ def _common(bill: Bill) -> dict[str, str]:
         "PublisherName": bill.provider,
         "PricingCategory": "Standard",
         "SubAccountType": "Project",
-        "Tags": "{}",
     }
 
 
@@ -152,6 +153,7 @@ def _usage(bill: Bill, hour: HourUse, price: Price) -> dict[str, str]:
         "SkuMeter": stream.meter,
         "SkuPriceId": f"{stream.sku}/{stream.meter}@{price.version}",
         "SubAccountId": hour.project_id,
+        "Tags": '{"simulated": "true"}' if stream.node_id in bill.simulated else "{}",
         "SubAccountName": bill.projects.get(hour.project_id, hour.project_id),
         "x_LogOrigin": bill.origins.get((stream.node_id, stream.epoch), NULL),
     }

@@ -12,8 +12,17 @@ from protocol.note import TYPE_COSIGNATURE, verifier_key
 from protocol.receipt import read_receipt
 from protocol.refusal import Fault, Refusal
 from protocol.signing import SigningKey, public_bytes
-from protocol.statement import FORMAT, LINES_MAX, LogKeys, Statement, StatementLine
+from protocol.statement import (
+    FORMAT,
+    LINES_MAX,
+    LogKeys,
+    Statement,
+    StatementLine,
+    signed_statement,
+)
+from protocol.usage import TIME_METERS
 from registry.catalogue.queries import list_prices
+from registry.nodes.node import Node
 from registry.nodes.queries import get_node
 from registry.statements import queries
 from registry.statements.period import MonthSum, months_between, read_month
@@ -85,7 +94,7 @@ def drawn_up(
             raise Fault(f"{node_id}: usage of a log that is not there")
         logs.append(LogKeys(log.origin, (verifier_key(log.origin, log.public_key),)))
         lines += _lines(db, log, own, names)
-    return Statement(
+    made = Statement(
         format=FORMAT,
         tenant_id=tenant_id,
         tenant_name=wanted.tenant_name,
@@ -99,6 +108,7 @@ def drawn_up(
         lines=tuple(lines),
         total_micros=sum(line.charged_micros for line in lines),
     )
+    return signed_statement(made, key)
 
 
 def _wanted(db: Db, subject: str, *, tenant_id: str, now_ms: int) -> Wanted:
@@ -107,8 +117,7 @@ def _wanted(db: Db, subject: str, *, tenant_id: str, now_ms: int) -> Wanted:
     if is_id(subject, "allocation") or is_id(subject, "api_key"):
         return Wanted(tenant_id, name, subject, 0, to_date_ms, owner_id=subject)
     month = read_month(subject)
-    end_ms = min(month.end_ms, max(to_date_ms, month.begin_ms))
-    return Wanted(tenant_id, name, subject, month.begin_ms, end_ms)
+    return Wanted(tenant_id, name, subject, month.begin_ms, month.end_ms)
 
 
 def list_segments(db: Db, wanted: Wanted) -> list[Segment]:
@@ -138,14 +147,14 @@ def _ends(db: Db, log: Log, found: list[Segment]) -> list[Ends]:
 
 
 def _lines(db: Db, log: Log, found: list[Segment], names: Mapping[str, str]) -> list[StatementLine]:
-    node = get_node(db, log.node_id).name
+    node = get_node(db, log.node_id)
     return [
         _line(db, log, segment, at, node=node, name=names.get(segment.stream.owner_id, ""))
         for segment, at in zip(found, _ends(db, log, found), strict=True)
     ]
 
 
-def _line(db: Db, log: Log, segment: Segment, at: Ends, *, node: str, name: str) -> StatementLine:
+def _line(db: Db, log: Log, segment: Segment, at: Ends, *, node: Node, name: str) -> StatementLine:
     stream = segment.stream
     first, last = (
         receipt_for(db, log.node_id, index, epoch=log.epoch) for index in (at.first, at.last)
@@ -155,8 +164,9 @@ def _line(db: Db, log: Log, segment: Segment, at: Ends, *, node: str, name: str)
         name=name or stream.owner_id,
         project=segment.project_id,
         sku=stream.sku,
+        simulated=node.simulated and stream.meter in TIME_METERS,
         meter=stream.meter,
-        node=node,
+        node=node.name,
         origin=log.origin,
         price=segment.price,
         begin_at_ms=int(read_canonical(read_receipt(first).entry)["t0"]),

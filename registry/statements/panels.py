@@ -58,6 +58,7 @@ def _row(line: StatementLine) -> LineRow:
         name=line.name,
         href=owner_href(line.owner),
         sku=line.sku,
+        simulated=line.simulated,
         node=line.node,
         from_at_ms=line.begin_at_ms,
         to_at_ms=line.end_at_ms,

@@ -83,6 +83,7 @@ def download_focus(subject: str) -> ResponseReturnValue:
         end_ms=statement.end_at_ms,
         names=owners,
         projects=projects,
+        simulated=frozenset(one.node_id for one in nodes.values() if one.simulated),
         places={one.node_id: (one.site_name, one.country) for one in nodes.values()},
         origins={
             (stream.node_id, stream.epoch): log_origin(

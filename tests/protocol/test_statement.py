@@ -13,13 +13,14 @@ from protocol.note import TYPE_COSIGNATURE, verifier_key
 from protocol.price import Price, charge
 from protocol.receipt import Receipt, receipt_text
 from protocol.refusal import LogRefused
-from protocol.signing import new_signing_key, public_bytes
+from protocol.signing import SigningKey, new_signing_key, public_bytes
 from protocol.statement import (
     FORMAT,
     SKEW_MS_MAX,
     LogKeys,
     Statement,
     StatementLine,
+    signed_statement,
     verify_statement,
 )
 from protocol.usage import Use, entry_bytes
@@ -63,8 +64,35 @@ def test_the_registrys_key_that_the_reader_knows_is_held_against_it() -> None:
     other = verifier_key(WITNESS, public_bytes(STRANGER), TYPE_COSIGNATURE)
 
     assert verify_statement(statement(), witness_vkey=known).lines == 2
-    with pytest.raises(LogRefused, match="cosignature_missing"):
+    with pytest.raises(LogRefused, match="statement_signature"):
         verify_statement(statement(), witness_vkey=other)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"subject": "2026-10"},
+        {"tenant_name": "Somebody else"},
+        {"currency": "KES"},
+        {"made_at_ms": 1},
+        {"lines": (), "total_micros": 0},
+        {"signature": ""},
+        {"signature": "AAAA"},
+    ],
+)
+def test_what_the_registry_signed_cannot_be_renamed_or_shortened(change: dict[str, Any]) -> None:
+    forged = msgspec.structs.replace(statement(), **change)
+
+    with pytest.raises(LogRefused, match="statement_signature"):
+        verify_statement(forged)
+
+
+def test_receipts_that_the_registry_did_not_cosign_prove_nothing() -> None:
+    first, second = lines()
+    foreign = msgspec.structs.replace(first, first=receipt(0, by=STRANGER))
+
+    with pytest.raises(LogRefused, match="cosignature_missing"):
+        verify_statement(statement(lines=(foreign, second)))
 
 
 def test_a_log_whose_key_was_rotated_is_proven_by_either_key() -> None:
@@ -169,11 +197,12 @@ def test_a_receipt_of_another_record_never_proves_a_line(data: st.DataObject) ->
 def statement(**changes: Any) -> Statement:
     """Two hours of one stream over a change of its price."""
     made = of_lines(*lines())
-    return msgspec.structs.replace(made, **changes)
+    changed = msgspec.structs.replace(made, **changes)
+    return changed if "signature" in changes else signed_statement(changed, REGISTRY)
 
 
 def of_lines(*made: StatementLine) -> Statement:
-    return Statement(
+    made_ = Statement(
         format=FORMAT,
         tenant_id="t_1",
         tenant_name="Umoja Edge",
@@ -187,6 +216,7 @@ def of_lines(*made: StatementLine) -> Statement:
         lines=made,
         total_micros=sum(one.charged_micros for one in made),
     )
+    return signed_statement(made_, REGISTRY)
 
 
 def lines() -> tuple[StatementLine, StatementLine]:
@@ -201,6 +231,7 @@ def line(first: int, last: int, price: Price) -> StatementLine:
         name="train",
         project="p_1",
         sku="h100",
+        simulated=False,
         meter="gpu.ms",
         node="gpu01",
         origin=ORIGIN,
@@ -216,8 +247,8 @@ def line(first: int, last: int, price: Price) -> StatementLine:
     )
 
 
-def receipt(index: int) -> str:
+def receipt(index: int, *, by: SigningKey = REGISTRY) -> str:
     note = signed_checkpoint(CHECKPOINT, NODE)
-    note += cosignature(CHECKPOINT, witness=WITNESS, key=REGISTRY, at_s=1_800_000_000)
+    note += cosignature(CHECKPOINT, witness=WITNESS, key=by, at_s=1_800_000_000)
     proof = tuple(inclusion_proof(index, len(HASHES), subtrees_of(HASHES)))
     return receipt_text(Receipt(ENTRIES[index], index, proof, note))

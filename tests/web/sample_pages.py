@@ -206,6 +206,7 @@ STATEMENT = StatementPage(
             name=f"train-sw-llm-{at:03}",
             href="/workloads/a_00001",
             sku="h200.1x",
+            simulated=at % 7 == 0,
             node="nbo-telecom-1-gpu01",
             from_at_ms=NOW_MS - 9 * HOUR_MS,
             to_at_ms=NOW_MS,

@@ -28,6 +28,7 @@ class LineRow:
     name: str
     href: str
     sku: str
+    simulated: bool
     node: str
     from_at_ms: int
     to_at_ms: int

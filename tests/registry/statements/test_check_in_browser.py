@@ -7,11 +7,12 @@ from threading import Thread
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 from playwright.sync_api import Page, expect
 from werkzeug.serving import make_server
 
 from protocol.refusal import LogRefused
-from protocol.statement import Statement, verify_statement
+from protocol.statement import Statement, StatementLine, verify_statement
 from tests.protocol.test_statement import statement
 from tests.registry.rig import running
 from tests.services.databases import Databases
@@ -39,14 +40,14 @@ def test_a_statement_is_checked_in_the_browser_and_a_changed_one_refused(
     served: str, new_page: Callable[..., Page], tmp_path: Path
 ) -> None:
     good = msgspec.json.encode(statement()).decode()
-    dearer = json.loads(good)
-    dearer["lines"][0]["charged_micros"] += 1
-    dearer["total_micros"] += 1
+    first, second = statement().lines
+    dearer = replace(first, charged_micros=first.charged_micros + 1)
     cases = {
         "Holds: $5.600004": (good, "2 lines, 4 receipts"),
-        "Does not hold": (json.dumps(dearer), "Line 1 (train): By its price it comes to"),
-        "Does not hold ": (good.replace("index 59", "index 58"), "signed root"),
-        "Does not hold  ": (good.replace("2026-11", "2026-12", 1) + "}", "no statement"),
+        "Does not hold": (good.replace("2026-11", "2026-10", 1), "did not sign"),
+        "Does not hold ": (told(lines=(dearer, second)), "Line 1 (train): By its price"),
+        "Does not hold  ": (told(lines=(swapped(first), second)), "signed root"),
+        "Does not hold   ": (good + "}", "no statement"),
     }
 
     page = new_page()
@@ -67,20 +68,24 @@ def test_a_statement_is_checked_in_the_browser_and_a_changed_one_refused(
 def test_the_browser_and_the_command_agree_on_every_change(
     served: str, new_page: Callable[..., Page]
 ) -> None:
-    good = json.loads(msgspec.json.encode(statement()))
-    changed = [good]
-    for field, value in (
-        ("tenant_id", "t_2"), ("begin_at_ms", good["end_at_ms"]), ("logs", []),
-        ("lines", good["lines"][:1]), ("lines", good["lines"][::-1]),
-    ):  # fmt: skip
-        changed.append({**good, field: value})
-    for field, value in (
-        ("owner", "a_2"), ("cum_before", 0), ("cum_after", 1), ("sku", "h200"),
-        ("origin", "x"), ("first", good["lines"][1]["first"]), ("unbilled_micros", 5),
-        ("price", {**good["lines"][0]["price"], "num": 1}),
-    ):  # fmt: skip
-        first = {**good["lines"][0], field: value}
-        changed.append({**good, "lines": [first, good["lines"][1]]})
+    first, second = statement().lines
+    changed = [
+        statement(),
+        statement(signature="AAAA"),
+        statement(tenant_id="t_2"),
+        statement(begin_at_ms=statement().end_at_ms),
+        statement(logs=()),
+        statement(lines=(first,)),
+        statement(lines=(second, first)),
+        *(
+            statement(lines=(replace(first, **{field: value}), second))
+            for field, value in (
+                ("owner", "a_2"), ("cum_before", 0), ("cum_after", 1), ("sku", "h200"),
+                ("origin", "x"), ("first", second.first), ("unbilled_micros", 5),
+                ("price", replace(first.price, num=1)), ("name", "ünï\u2028\x07"),
+            )
+        ),
+    ]  # fmt: skip
 
     page = new_page()
     page.goto(f"{served}/verify")
@@ -88,18 +93,26 @@ def test_the_browser_and_the_command_agree_on_every_change(
         page.evaluate(
             "async (one) => (await import('/static/verify/statement.js'))"
             ".verifyStatement(one).then(() => true, () => false)",
-            one,
+            json.loads(msgspec.json.encode(one)),
         )
         for one in changed
     ]
 
     assert by_browser == [_holds(one) for one in changed]
-    assert by_browser.count(True) == 2
+    assert by_browser.count(True) == 3
 
 
-def _holds(content: object) -> bool:
+def told(**changes: object) -> str:
+    return msgspec.json.encode(statement(**changes)).decode()
+
+
+def swapped(line: StatementLine) -> StatementLine:
+    return replace(line, last=line.last.replace("index 59", "index 58"))
+
+
+def _holds(made: Statement) -> bool:
     try:
-        verify_statement(msgspec.convert(content, Statement))
+        verify_statement(made)
     except LogRefused:
         return False
     return True

@@ -22,7 +22,7 @@ function row(line) {
   const made = document.createElement("tr");
   const time = (ms) => `${new Date(ms).toISOString().slice(0, 19).replace("T", " ")}Z`;
   const quantity = `${(line.cum_after - line.cum_before).toLocaleString("en")} ${line.meter}`;
-  made.append(cell(line.name), cell(line.sku), cell(time(line.begin_at_ms)), cell(time(line.end_at_ms)));
+  made.append(cell(line.name), cell(line.simulated ? `${line.sku} (simulated)` : line.sku), cell(time(line.begin_at_ms)), cell(time(line.end_at_ms)));
   made.append(cell(quantity, "num"), cell(money(line.charged_micros), "num"));
   return made;
 }

@@ -189,6 +189,9 @@ export async function verifyStatement(statement, knownKey = "") {
     const read = await Promise.all(log.vkeys.map(readKey));
     keys.set(log.origin, read.filter((key) => key.kind === TYPE_ED25519));
   }
+  const unsigned = JSON.stringify({ ...statement, signature: "" });
+  const own = await isSigned(witness, unbase64(statement.signature), `${FORMAT}\n${unsigned}`);
+  demand(own, "The registry did not sign this very statement.");
   let total = 0;
   for (const [at, line] of statement.lines.entries()) {
     try {
