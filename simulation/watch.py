@@ -114,7 +114,9 @@ class Watch:
             f"{node.name}: from {before} to {state.generation}",
         )
         self._generation[node.node_id] = state.generation
+        # What stopped for want of money may be wanted again, by a newer word and no older one.
         absent = self._absent.setdefault(node.node_id, set())
+        absent -= {one.allocation_id for one in state.allocations if one.phase != "absent"}
         absent |= {one.allocation_id for one in state.allocations if one.phase == "absent"}
 
     def starts(self, node: Node, container: Container) -> None:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -260,7 +261,7 @@ def connects(address: str, port: int) -> bool:
             with socket.create_connection((address, port), timeout=1):
                 return True
         except OSError:
-            continue
+            time.sleep(0.1)  # refused at once while nobody listens yet
     return False
 
 
