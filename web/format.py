@@ -117,6 +117,10 @@ def power(watts: int | None) -> str:
     return f"{whole:,}.{tenth} kW"
 
 
+AGES_MS = 3_650 * DAY_MS
+"""From here on a span says nothing to anybody: a balance against a trickle of calls."""
+
+
 def duration(milliseconds: int | None) -> str:
     """Return a span in its two largest units: "4 s", "1 h 43 min", "2 d 3 h"."""
     if milliseconds is None:
@@ -130,8 +134,10 @@ def duration(milliseconds: int | None) -> str:
         text = _two(span, MINUTE_MS, "min", SECOND_MS, "s", small_until=10)
     elif span < DAY_MS:
         text = _two(span, HOUR_MS, "h", MINUTE_MS, "min")
-    else:
+    elif span < AGES_MS:
         text = _two(span, DAY_MS, "d", HOUR_MS, "h", small_until=10)
+    else:
+        text = "over 10 years"
     return f"{MINUS}{text}" if milliseconds < 0 else text
 
 

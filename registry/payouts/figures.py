@@ -25,13 +25,23 @@ EPOCH_WEEKDAY = 3
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A node and what it can sell.  begin_ms: since when it can"""
+    """A node and what it can sell.
+
+    begin_ms   since when it can
+    simulated  whether its GPUs are not real
+    """
 
     node_id: str
     name: str
     gpus: int
     power_w: int
     begin_ms: int
+    simulated: bool = False
+
+    @property
+    def told(self) -> str:
+        """Return its name as a table or a file tells it."""
+        return f"{self.name} (simulated)" if self.simulated else self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +139,7 @@ def node_rows(
                 charged_micros=sums.charged,
                 share_micros=sums.share,
                 usage_href=f"{usage_href}&node={offer.node_id}",
+                simulated=offer.simulated,
             )
         )
     return tuple(sorted(rows, key=lambda row: (-row.share_micros, row.name)))

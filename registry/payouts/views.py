@@ -119,7 +119,7 @@ def download_statement() -> ResponseReturnValue:
         seen = _month_of(asked)
         payouts = _payouts(asked)
     name = f"earnings-{asked.site.site_id}-{asked.month}"
-    names = {one.node_id: one.name for one in asked.offers}
+    names = {one.node_id: one.told for one in asked.offers}
     if request.args.get("as") != "json":
         rows = (
             (
@@ -171,6 +171,7 @@ def _offers(site: Site) -> tuple[Offer, ...]:
             gpus=0 if node.revoked else gpus.get(node.node_id, 0),
             power_w=0 if node.revoked else node.facts.power_w,
             begin_ms=node.enrolled_at_ms or node.created_at_ms,
+            simulated=node.simulated,
         )
         for node in nodes
     )
@@ -249,7 +250,7 @@ def _sold_by_hour(asked: Asked) -> dict[int, int]:
 
 
 def _rows_page(asked: Asked) -> EarningRowsPage:
-    names = {one.node_id: one.name for one in asked.offers}
+    names = {one.node_id: one.told for one in asked.offers}
     node_id, day = request.args.get("node", ""), request.args.get("day", "")
     if node_id and node_id not in names:
         raise not_found("This node")
@@ -342,7 +343,7 @@ def _usual_price(asked: Asked) -> int | None:
 
 
 def _statement(asked: Asked, seen: MonthOf, payouts: list[Payout]) -> dict[str, object]:
-    names = {one.node_id: one.name for one in asked.offers}
+    names = {one.node_id: one.told for one in asked.offers}
     sums = seen.sums
     return {
         "site_id": asked.site.site_id,

@@ -77,6 +77,7 @@ def test_exact_money_loses_no_digit(micros: int) -> None:
         (103 * MINUTE_MS, "1 h 43 min"),
         (2 * DAY_MS + 3 * HOUR_MS, "2 d 3 h"),
         (41 * DAY_MS + HOUR_MS, "41 d"),
+        (154_301 * DAY_MS, "over 10 years"),
         (None, "\u2013"),
     ],
 )

@@ -34,6 +34,7 @@ class NodeEarningRow:
     charged_micros: int
     share_micros: int
     usage_href: str
+    simulated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
