@@ -65,7 +65,9 @@ UNSETTLED_MAX = 200
 RECENT_LINES = 10
 QUERY_CHARACTERS_MAX = 100
 EXPORT_LINES_MAX = 10_000
-LEDGER_CSV = ("at_utc", "what", "kind", "meter", "quantity", "micros", "balance_after", "source")
+LEDGER_CSV = (
+    "at_utc", "what", "kind", "meter", "quantity", "micros", "balance_after", "source", "simulated",
+)  # fmt: skip
 
 pages = Blueprint("overview", __name__)
 
@@ -221,6 +223,7 @@ def _ledger_csv(tenant_id: str) -> ResponseReturnValue:
                 line.micros,
                 line.balance_after,
                 line.src,
+                "simulated" if row.simulated else "",
             )
             for line, row in zip(lines, rows, strict=True)
         ),

@@ -139,6 +139,18 @@ def test_the_ledger_leaves_as_csv_whole_and_inert(market: Marketplace) -> None:
     assert rows[0]["source"].startswith("'=HYPERLINK")
 
 
+def test_lines_of_simulated_shapes_say_so_in_the_file(market: Marketplace) -> None:
+    ana = market.customer()
+    made = ana.launched()
+    market.runs(made)
+    market.uses(made, 5)
+
+    answer = ana.browser.get("/billing/ledger?as=csv")
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+
+    assert {row["kind"]: row["simulated"] for row in rows} == {"usage": "simulated", "top_up": ""}
+
+
 def test_a_whole_id_leads_to_its_object_and_a_foreign_one_nowhere(market: Marketplace) -> None:
     ana = market.customer()
     made = ana.launched()
