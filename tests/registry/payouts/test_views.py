@@ -82,6 +82,20 @@ def test_no_page_and_no_file_names_a_customer_or_its_work(sold: Marketplace) -> 
         assert not re.search(r"\b[tak]_[0-9a-z]{29}\b", page.replace(_own(sold), ""))
 
 
+def test_what_simulated_gpus_earned_says_so_on_every_page_and_in_every_file(
+    sold: Marketplace,
+) -> None:
+    at = f"site={sold.site_id}"
+    answers = [
+        sold.host.get("/site-owner"),
+        sold.host.get(f"/site-owner/usage?{at}"),
+        sold.host.get(f"/site-owner/statement?{at}"),
+        sold.host.get(f"/site-owner/statement?{at}&as=json"),
+    ]
+
+    assert all("simulated" in answer.text for answer in answers)
+
+
 def test_the_statement_s_rows_add_up_to_its_sums(sold: Marketplace) -> None:
     at = f"site={sold.site_id}&month={month_of(sold.rig.clock())}"
     answer = sold.host.get(f"/site-owner/statement?{at}&as=json")
